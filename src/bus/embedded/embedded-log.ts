@@ -1,0 +1,308 @@
+import type { Chance } from '../../core/chance.ts';
+import type { Clock } from '../../core/clock.ts';
+import { AppError } from '../../core/errors.ts';
+import type { AppId } from '../../core/ids.ts';
+import type { Logger } from '../../core/logger.ts';
+import { partitionOf } from '../../core/partition.ts';
+import type { Position } from '../../core/position.ts';
+import type { LogRecord } from '../../core/record.ts';
+import type { Bound, CheckpointStore, Entry, LogBus, Page } from '../bus.ts';
+import type { StoredRecord, Subscription, SubscriptionHandlers } from '../bus.ts';
+import { Subscribers } from '../subscribers.ts';
+import type { AppHeads } from './app-heads.ts';
+import type { BusMetrics } from './bus-metrics.ts';
+import { CheckpointJournal } from './checkpoint-journal.ts';
+import { IndexCache } from './index-cache.ts';
+import { openLogIdentity } from './log-identity.ts';
+import { PartitionLog } from './partition-log.ts';
+import { appKeyPrefix, headsKey, recoverPartition } from './partition-recovery.ts';
+import { ReadScheduler } from './read-scheduler.ts';
+import { bytesAllowed, segmentsToDrop } from './retention.ts';
+import { indexPath, type Segment } from './segment.ts';
+import { SegmentReader } from './segment-reader.ts';
+import type { Storage } from './storage.ts';
+
+export interface EmbeddedLogOptions {
+  /** Partitions of a new log; an existing log must have as many. */
+  readonly partitions: number;
+  readonly segmentBytes: number;
+  readonly retentionBytesMax: number;
+  readonly retentionAgeMsMax: number;
+  readonly appendQueueBytesMax: number;
+  readonly commitBytesMax: number;
+  readonly readsMax: number;
+  readonly indexCacheBytesMax: number;
+  /** Below this much free space no more lines are taken, so that checkpoints still can be written. */
+  readonly freeBytesMin: number;
+  readonly checkpointSyncMs: number;
+  readonly checkpointCompactBytesMin: number;
+}
+
+export interface EmbeddedLogParts {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+  readonly metrics: BusMetrics;
+  /** The disk failed in a way after which the process must end (exit code 74, EX_IOERR). */
+  readonly onFatal: (error: unknown) => void;
+}
+
+const spaceCheckMs = 1000;
+const retentionCheckMs = 60_000;
+const lifeKey = 'life';
+
+/** The default engine: the log of one process in segment files below one directory. */
+export class EmbeddedLog implements LogBus {
+  readonly logId: string;
+  readonly partitions: number;
+  readonly checkpoints: CheckpointStore;
+  readonly #options: EmbeddedLogOptions;
+  readonly #parts: EmbeddedLogParts;
+  readonly #journal: CheckpointJournal;
+  readonly #indexes: IndexCache;
+  readonly #logs: PartitionLog[] = [];
+  readonly #readers: SegmentReader[] = [];
+  readonly #subscribers: Subscribers;
+  readonly #epoch: number;
+  readonly #timers: (() => void)[] = [];
+  #failure: unknown;
+
+  private constructor(
+    options: EmbeddedLogOptions,
+    parts: EmbeddedLogParts,
+    opened: { logId: string; journal: CheckpointJournal; indexes: IndexCache; epoch: number },
+  ) {
+    this.#options = options;
+    this.#parts = parts;
+    this.logId = opened.logId;
+    this.partitions = options.partitions;
+    this.#journal = opened.journal;
+    this.checkpoints = opened.journal;
+    this.#indexes = opened.indexes;
+    this.#epoch = opened.epoch;
+    this.#subscribers = new Subscribers(options.partitions, opened.epoch);
+  }
+
+  /**
+   * Opens or makes the log.
+   * @throws AppError CONFIG_INVALID when the log has another number of partitions, FORMAT_TOO_NEW.
+   */
+  static async open(options: EmbeddedLogOptions, parts: EmbeddedLogParts): Promise<EmbeddedLog> {
+    const { storage, clock, logger } = parts;
+    const logId = await openLogIdentity(options.partitions, parts);
+    let log: EmbeddedLog | undefined = undefined;
+    const journal = await CheckpointJournal.open(
+      {
+        directory: 'checkpoints',
+        compactBytesMin: options.checkpointCompactBytesMin,
+        syncEveryMs: options.checkpointSyncMs,
+      },
+      { storage, clock, logger, failed: (error) => log?.checkpointFailed(error) },
+    );
+    const life = (await journal.load(0)).get(lifeKey);
+    const epoch = Number(life?.['epoch'] ?? 0) + 1;
+    await journal.append(0, epoch, new Map([[lifeKey, { epoch, closed: false }]]));
+    const indexes = new IndexCache({ bytesMax: options.indexCacheBytesMax }, { storage });
+    log = new EmbeddedLog(options, parts, { logId, journal, indexes, epoch });
+    await log.#recover(life?.['closed'] === true);
+    await journal.sync();
+    log.#startTimers();
+    return log;
+  }
+
+  partitionOf(app: AppId): number {
+    return partitionOf(app, this.partitions);
+  }
+
+  append(records: readonly LogRecord[]): Promise<void> {
+    const first = records[0];
+    return first ? this.#log(this.partitionOf(first.app)).append(records) : Promise.resolve();
+  }
+
+  subscribe(handlers: SubscriptionHandlers): Subscription {
+    return this.#subscribers.add(handlers);
+  }
+
+  read(from: Position, maxBytes: number, app?: AppId): Promise<Page> {
+    const reader = this.#reader(app === undefined ? from.partition : this.partitionOf(app));
+    return app === undefined ? reader.readAll(from, maxBytes) : reader.readApp(from, maxBytes, app);
+  }
+
+  async seek(app: AppId, to: { linesBack: number } | { since: number }): Promise<Position> {
+    const reader = this.#reader(this.partitionOf(app));
+    if ('since' in to) return reader.positionOfTime(app, to.since);
+    const { appSeq } = reader.head(app);
+    return reader.positionOfSeq(app, Math.max(0, appSeq - to.linesBack));
+  }
+
+  async count(app: AppId, from: Position, to: Position): Promise<number> {
+    const reader = this.#reader(this.partitionOf(app));
+    const [seqFrom, seqTo] = [await reader.seqAt(app, from), await reader.seqAt(app, to)];
+    return Math.max(0, seqTo - seqFrom);
+  }
+
+  async bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {
+    const reader = this.#reader(partition);
+    const { oldest } = reader;
+    const head = reader.head(app);
+    if (app === undefined) return { oldest: { position: oldest, appSeq: 0, previous: null }, head };
+    return {
+      oldest: { position: oldest, appSeq: await reader.seqAt(app, oldest), previous: null },
+      head,
+    };
+  }
+
+  problem(): string | undefined {
+    if (this.#failure !== undefined) return 'the disk failed';
+    return this.#logs.some((log) => log.full) ? 'no space left for the log' : undefined;
+  }
+
+  /** Bytes of the log on disk, all partitions. */
+  get bytes(): number {
+    return this.#logs.reduce((sum, log) => sum + log.bytes, 0);
+  }
+
+  async close(): Promise<void> {
+    for (const stop of this.#timers) stop();
+    this.#subscribers.close();
+    for (const log of this.#logs) await log.close();
+    if (this.#failure === undefined) {
+      const life = { epoch: this.#epoch, closed: true };
+      await this.#journal.append(0, this.#epoch, new Map([[lifeKey, life]]));
+    }
+    await this.#journal.close();
+  }
+
+  /** Drops what retention no longer keeps: for its age once a minute, for its bytes also at every seal. */
+  async retain(by: { age: boolean }): Promise<void> {
+    const { clock, storage } = this.#parts;
+    const allowed = bytesAllowed(
+      this.#options.retentionBytesMax,
+      await storage.freeBytes(),
+      this.bytes,
+    );
+    for (const log of this.#logs) {
+      const sealed = log.segments.slice(0, -1);
+      const count = segmentsToDrop(sealed, log.segments.at(-1)?.bytes ?? 0, clock.nowMs(), {
+        ageMsMax: by.age ? this.#options.retentionAgeMsMax : Infinity,
+        bytesMax: allowed / this.partitions,
+      });
+      for (let i = 0; i < count; i++) await this.#dropOldest(log);
+    }
+  }
+
+  checkpointFailed(error: unknown): void {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOSPC' || code === 'EDQUOT') for (const log of this.#logs) log.full = true;
+    else this.#fail(error);
+  }
+
+  async #recover(wasClosed: boolean): Promise<void> {
+    const { storage, logger, clock, metrics } = this.#parts;
+    const scheduler = new ReadScheduler({ readsMax: this.#options.readsMax });
+    const onCorrupt = (path: string, fileAt: number): void => {
+      metrics.corrupt();
+      logger.error({ path, fileAt }, 'log.record_unreadable');
+    };
+    for (let partition = 0; partition < this.partitions; partition++) {
+      const directory = `log/${partition}`;
+      const identity = { logId: this.logId, partition, directory };
+      const recovered = await recoverPartition(
+        { ...identity, wasClosed },
+        {
+          storage,
+          logger,
+          onCorrupt,
+          indexes: this.#indexes,
+          checkpoint: await this.#journal.load(partition),
+        },
+      );
+      const log = new PartitionLog(
+        { ...this.#options, ...identity },
+        {
+          storage,
+          clock,
+          logger,
+          indexes: this.#indexes,
+          publish: (records: readonly StoredRecord[]) =>
+            this.#subscribers.publish(partition, records),
+          sealed: (segment, heads) => this.#sealed(partition, segment, heads),
+          committed: (facts) => metrics.committed(facts),
+          failed: (error) => this.#fail(error),
+        },
+        recovered,
+      );
+      this.#logs.push(log);
+      this.#readers.push(
+        new SegmentReader({ source: log, indexes: this.#indexes, scheduler, onCorrupt }),
+      );
+    }
+    metrics.watch(() => this.bytes);
+  }
+
+  #startTimers(): void {
+    const { clock } = this.#parts;
+    const failed = (error: unknown): void =>
+      this.#parts.logger.error({ err: error }, 'log.upkeep_failed');
+    this.#timers.push(
+      clock.every(spaceCheckMs, () => void this.#checkSpace().catch(failed)),
+      clock.every(retentionCheckMs, () => void this.retain({ age: true }).catch(failed)),
+    );
+  }
+
+  /** The end of a full disk as well as its beginning is noticed here. */
+  async #checkSpace(): Promise<void> {
+    const isFull = (await this.#parts.storage.freeBytes()) < this.#options.freeBytesMin;
+    const wasFull = this.#logs.some((log) => log.full);
+    for (const log of this.#logs) log.full = isFull;
+    if (isFull !== wasFull) {
+      this.#parts.logger.warn(
+        { freeBytesMin: this.#options.freeBytesMin },
+        isFull ? 'log.full' : 'log.has_space',
+      );
+    }
+    if (isFull && !wasFull) await this.retain({ age: false });
+  }
+
+  #sealed(partition: number, segment: Segment, heads: AppHeads): void {
+    const entries = new Map<string, Entry>([[headsKey, { through: segment.base + 1 }]]);
+    for (const app of segment.active?.apps() ?? []) {
+      const { seq, previous } = heads.peek(app);
+      if (previous) entries.set(appKeyPrefix + app, { seq, last: previous.offset });
+    }
+    void this.checkpoints.append(partition, this.#epoch, entries).catch(() => undefined);
+    this.retain({ age: false }).catch((error: unknown) =>
+      this.#parts.logger.error({ err: error }, 'log.upkeep_failed'),
+    );
+  }
+
+  /** The heads of its apps are durable before a segment goes: afterwards nothing else has their numbers. */
+  async #dropOldest(log: PartitionLog): Promise<void> {
+    await this.checkpoints.sync();
+    const segment = log.dropOldest();
+    if (!segment) return;
+    this.#indexes.forget(segment);
+    await this.#parts.storage.unlink(segment.path);
+    await this.#parts.storage.unlink(indexPath(segment.path)).catch(() => undefined);
+    await segment.retire();
+    this.#parts.logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#parts.onFatal(error);
+  }
+
+  #log(partition: number): PartitionLog {
+    const log = this.#logs[partition];
+    if (!log) throw new AppError('INVARIANT', `no partition ${partition}`);
+    return log;
+  }
+
+  #reader(partition: number): SegmentReader {
+    const reader = this.#readers[partition];
+    if (!reader) throw new AppError('INVARIANT', `no partition ${partition}`);
+    return reader;
+  }
+}

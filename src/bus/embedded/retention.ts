@@ -1,0 +1,38 @@
+export interface RetentionOptions {
+  readonly ageMsMax: number;
+  readonly bytesMax: number;
+}
+
+/** A sealed segment, oldest first. */
+export interface SegmentFacts {
+  readonly bytes: number;
+  /** Largest receipt time in it, ms since 1970. */
+  readonly maxTimeMs: number;
+}
+
+/**
+ * How many of the oldest sealed segments go now: as many as the bytes ask for, and for their age at most one
+ * (the caller asks once a minute), because a clock that jumps must not take the whole log with it.
+ */
+export function segmentsToDrop(
+  sealed: readonly SegmentFacts[],
+  activeBytes: number,
+  nowMs: number,
+  options: RetentionOptions,
+): number {
+  let bytes = sealed.reduce((sum, segment) => sum + segment.bytes, activeBytes);
+  let count = 0;
+  for (const segment of sealed) {
+    if (bytes <= options.bytesMax) break;
+    bytes -= segment.bytes;
+    count++;
+  }
+  const oldest = sealed[0];
+  const isAged = oldest !== undefined && oldest.maxTimeMs < nowMs - options.ageMsMax;
+  return count === 0 && isAged ? 1 : count;
+}
+
+/** The configured bytes, or half of what is free plus the log's own bytes, when that is less. */
+export function bytesAllowed(configuredBytes: number, freeBytes: number, ownBytes: number): number {
+  return Math.min(configuredBytes, Math.floor(freeBytes / 2) + ownBytes);
+}

@@ -1,0 +1,309 @@
+import type { AppId } from '../../core/ids.ts';
+import type { Position } from '../../core/position.ts';
+import { decodeRecord } from '../../core/record.ts';
+import type { Bound, Page, StoredRecord } from '../bus.ts';
+import type { AppHeads } from './app-heads.ts';
+import type { IndexCache } from './index-cache.ts';
+import type { ReadScheduler } from './read-scheduler.ts';
+import type { Segment } from './segment.ts';
+import { segmentHeaderBytes } from './segment-format.ts';
+import {
+  claimedBytes,
+  decodeEnvelope,
+  envelopedBytesMax,
+  type Envelope,
+} from './segment-format.ts';
+import { firstAtOrAfter, type AppRun, type SegmentIndex } from './segment-index.ts';
+
+/** What the reader needs to know of its partition. */
+export interface Readable {
+  readonly logId: string;
+  readonly partition: number;
+  /** Oldest first; the last one is the active one. */
+  readonly segments: readonly Segment[];
+  /** Offset after the last durable record. */
+  readonly headOffset: number;
+  readonly heads: AppHeads;
+}
+
+export interface SegmentReaderParts {
+  readonly source: Readable;
+  readonly indexes: IndexCache;
+  readonly scheduler: ReadScheduler;
+  /** Called for each record that the index names but that cannot be read. */
+  readonly onCorrupt: (path: string, fileAt: number) => void;
+}
+
+interface Place {
+  readonly run: AppRun;
+  readonly i: number;
+}
+
+/** How far apart two records may lie to be fetched by one read, and how long that read may get. */
+const readGapBytesMax = 8 * 1024;
+const readBytesMax = 1024 * 1024;
+
+/** Reads one partition by position: pages, places in time, and counts. */
+export class SegmentReader {
+  readonly #source: Readable;
+  readonly #parts: SegmentReaderParts;
+
+  constructor(parts: SegmentReaderParts) {
+    this.#source = parts.source;
+    this.#parts = parts;
+  }
+
+  get oldest(): Position {
+    return this.#position(this.#source.segments[0]?.base ?? this.#source.headOffset);
+  }
+
+  /** The head, with the app's numbers at it. */
+  head(app?: AppId): Bound {
+    const position = this.#position(this.#source.headOffset);
+    if (app === undefined) return { position, appSeq: 0, previous: null };
+    const { seq, previous } = this.#source.heads.peek(app);
+    return { position, appSeq: seq, previous };
+  }
+
+  /** Where a read from `asked` starts: there, or at the oldest line when that place does not exist (any more). */
+  clamp(asked: Position): Position {
+    const { logId, headOffset } = this.#source;
+    const isBeyond = asked.offset > headOffset || (asked.offset === headOffset && asked.line > 0);
+    if (asked.logId !== logId || isBeyond || asked.offset < this.oldest.offset) return this.oldest;
+    return asked;
+  }
+
+  async readApp(asked: Position, maxBytes: number, app: AppId): Promise<Page> {
+    const from = this.clamp(asked);
+    const head = this.head(app);
+    const records: StoredRecord[] = [];
+    let first: { seq: number; previous: Position | null } | undefined;
+    let next: Bound | undefined;
+    let bytes = 0;
+    for (const segment of this.#segmentsFrom(from.offset, head.previous)) {
+      const index = await this.#parts.indexes.of(segment);
+      const run = index.find(app);
+      if (!run) continue;
+      const start = firstAtOrAfter(run, from.offset);
+      let end = start;
+      while (end < run.records && run.offset(end) < head.position.offset && !next) {
+        bytes += run.bytes(end++);
+        if (bytes >= maxBytes) next = this.#after(run, end - 1);
+      }
+      if (start === end) continue;
+      first ??= { seq: this.#seqWithin(run, start, from), previous: this.#previousOf(run, start) };
+      records.push(...(await this.#fetch(segment, run, start, end)));
+      if (next) break;
+    }
+    next ??= head;
+    return {
+      from: {
+        position: from,
+        appSeq: first?.seq ?? head.appSeq,
+        previous: first ? first.previous : head.previous,
+      },
+      records,
+      next,
+      atHead: next === head || next.position.offset >= head.position.offset,
+    };
+  }
+
+  /** All apps' records: for what rebuilds itself from the end of the log at a start. */
+  async readAll(asked: Position, maxBytes: number): Promise<Page> {
+    const from = this.clamp(asked);
+    const headOffset = this.#source.headOffset;
+    const records: StoredRecord[] = [];
+    let bytes = 0;
+    for (const segment of this.#segmentsFrom(from.offset, this.#position(headOffset))) {
+      const index = await this.#parts.indexes.of(segment);
+      for await (const envelope of this.#walk(segment, index.fileAtOrBefore(from.offset))) {
+        if (envelope.ordinal < from.offset || envelope.ordinal >= headOffset) continue;
+        records.push(this.#stored(envelope, index));
+        bytes += envelope.bytes;
+        if (bytes >= maxBytes) break;
+      }
+      if (bytes >= maxBytes) break;
+    }
+    const last = records.at(-1);
+    const nextOffset = bytes >= maxBytes && last ? last.position.offset + 1 : headOffset;
+    return {
+      from: { position: from, appSeq: 0, previous: null },
+      records,
+      next: { position: this.#position(nextOffset), appSeq: 0, previous: null },
+      atHead: nextOffset >= headOffset,
+    };
+  }
+
+  /** The position of the app's line number `seq`; the oldest line of the partition when it is gone. */
+  async positionOfSeq(app: AppId, seq: number): Promise<Position> {
+    const { seq: headSeq, previous } = this.#source.heads.peek(app);
+    if (seq >= headSeq || previous === null) return this.#position(this.#source.headOffset);
+    for await (const { run } of this.#runsBackwards(app, previous.offset)) {
+      if (run.firstSeq > seq) continue;
+      let i = run.records - 1;
+      while (i > 0 && run.firstSeq + run.linesBefore(i) > seq) i--;
+      return { ...this.#position(run.offset(i)), line: seq - run.firstSeq - run.linesBefore(i) };
+    }
+    return this.oldest;
+  }
+
+  /** The app's first record received at or after `sinceMs`, looking back from the head. */
+  async positionOfTime(app: AppId, sinceMs: number): Promise<Position> {
+    const { previous } = this.#source.heads.peek(app);
+    let found = this.#position(this.#source.headOffset);
+    if (previous === null) return found;
+    for await (const { run } of this.#runsBackwards(app, previous.offset)) {
+      let i = 0;
+      while (i < run.records && run.timeMs(i) < sinceMs) i++;
+      if (i < run.records) found = this.#position(run.offset(i));
+      if (i > 0) break;
+    }
+    return found;
+  }
+
+  /** Lines of the app before `position`. */
+  async seqAt(app: AppId, position: Position): Promise<number> {
+    const at = this.clamp(position);
+    const { seq, previous } = this.#source.heads.peek(app);
+    if (previous === null || previous.offset < at.offset) return seq;
+    for (const segment of this.#segmentsFrom(at.offset, previous)) {
+      const run = (await this.#parts.indexes.of(segment)).find(app);
+      const i = run ? firstAtOrAfter(run, at.offset) : 0;
+      if (run && i < run.records) return this.#seqWithin(run, i, at);
+    }
+    return seq;
+  }
+
+  /** The segments in which records in [offset, last] may lie. */
+  *#segmentsFrom(offset: number, last: Position | null): Iterable<Segment> {
+    const { segments } = this.#source;
+    for (const [i, segment] of [...segments].entries()) {
+      const end = segments[i + 1]?.base ?? Infinity;
+      if (end <= offset) continue;
+      if (last === null || segment.base > last.offset) return;
+      yield segment;
+    }
+  }
+
+  /** The app's runs, newest first, found by following each run's previous record. */
+  async *#runsBackwards(app: AppId, offset: number): AsyncIterable<{ run: AppRun }> {
+    let before = offset;
+    for (const segment of [...this.#source.segments].reverse()) {
+      if (segment.base > before) continue;
+      const run = (await this.#parts.indexes.of(segment)).find(app);
+      if (!run) continue;
+      yield { run };
+      if (run.firstSeq === 0) return;
+      if (run.previousOffset >= 0) before = run.previousOffset;
+    }
+  }
+
+  async #fetch(segment: Segment, run: AppRun, start: number, end: number): Promise<StoredRecord[]> {
+    const records: StoredRecord[] = [];
+    for (let i = start; i < end;) {
+      const group: Place[] = [{ run, i }];
+      const groupAt = run.fileAt(i);
+      for (i++; i < end; i++) {
+        const gap = run.fileAt(i) - run.fileAt(i - 1) - run.bytes(i - 1);
+        if (gap > readGapBytesMax || run.fileAt(i) + run.bytes(i) - groupAt > readBytesMax) break;
+        group.push({ run, i });
+      }
+      const places = group.map((place) => ({
+        fileAt: run.fileAt(place.i),
+        bytes: run.bytes(place.i),
+      }));
+      const envelopes = await this.#parts.scheduler.run(() => segment.readRecords(places));
+      for (const [n, place] of group.entries()) {
+        const record = this.#checked(envelopes[n], place);
+        if (record) records.push(record);
+        else this.#parts.onCorrupt(segment.path, run.fileAt(place.i));
+      }
+    }
+    return records;
+  }
+
+  /** The record, when it is the one that the index means. */
+  #checked(envelope: Envelope | undefined, { run, i }: Place): StoredRecord | undefined {
+    if (envelope?.ordinal !== run.offset(i)) return undefined;
+    if (envelope.appSeq !== run.firstSeq + run.linesBefore(i)) return undefined;
+    return {
+      record: decodeRecord(envelope.record),
+      position: this.#position(envelope.ordinal),
+      appSeq: envelope.appSeq,
+      previous: this.#previousOf(run, i),
+    };
+  }
+
+  async *#walk(segment: Segment, startAt: number): AsyncIterable<Envelope> {
+    let fileAt = Math.max(startAt, segmentHeaderBytes);
+    while (fileAt < segment.bytes) {
+      const at = fileAt;
+      const window = await this.#parts.scheduler.run(() => segment.readBytes(at, readBytesMax));
+      let used = 0;
+      while (used < window.length) {
+        const envelope = decodeEnvelope(window, used);
+        if (!envelope) break;
+        yield envelope;
+        used += envelope.bytes;
+      }
+      fileAt += used;
+      if (used > 0 || window.length === 0) continue;
+      const claimed = claimedBytes(window, 0);
+      if (claimed === undefined || window.length >= Math.min(claimed, envelopedBytesMax)) {
+        this.#parts.onCorrupt(segment.path, fileAt);
+        const nextAt = await this.#nextRecordAt(segment, fileAt);
+        if (nextAt === undefined) return;
+        fileAt = nextAt;
+      } else return;
+    }
+  }
+
+  /** After bytes that are no record: where the next valid one begins, within the segment. */
+  async #nextRecordAt(segment: Segment, fileAt: number): Promise<number | undefined> {
+    const rest = await this.#parts.scheduler.run(() =>
+      segment.readBytes(fileAt + 1, segment.bytes - fileAt - 1),
+    );
+    for (let at = 0; at < rest.length; at++) {
+      if (claimedBytes(rest, at) !== undefined && decodeEnvelope(rest, at)) return fileAt + 1 + at;
+    }
+    return undefined;
+  }
+
+  #stored(envelope: Envelope, index: SegmentIndex): StoredRecord {
+    const record = decodeRecord(envelope.record);
+    const run = index.find(record.app);
+    const i = run ? firstAtOrAfter(run, envelope.ordinal) : 0;
+    return {
+      record,
+      position: this.#position(envelope.ordinal),
+      appSeq: envelope.appSeq,
+      previous: run ? this.#previousOf(run, i) : null,
+    };
+  }
+
+  #after(run: AppRun, i: number): Bound {
+    const linesAfter = i + 1 < run.records ? run.linesBefore(i + 1) : run.lines;
+    return {
+      position: this.#position(run.offset(i) + 1),
+      appSeq: run.firstSeq + linesAfter,
+      previous: this.#position(run.offset(i)),
+    };
+  }
+
+  /** The app's line number at `from`, whose next record is the run's record `i`. */
+  #seqWithin(run: AppRun, i: number, from: Position): number {
+    const seq = run.firstSeq + run.linesBefore(i);
+    if (run.offset(i) !== from.offset) return seq;
+    const linesAfter = i + 1 < run.records ? run.linesBefore(i + 1) : run.lines;
+    return Math.min(seq + from.line, run.firstSeq + linesAfter);
+  }
+
+  #previousOf(run: AppRun, i: number): Position | null {
+    const offset = i > 0 ? run.offset(i - 1) : run.previousOffset;
+    return offset < 0 ? null : this.#position(offset);
+  }
+
+  #position(offset: number): Position {
+    return { logId: this.#source.logId, partition: this.#source.partition, offset, line: 0 };
+  }
+}
