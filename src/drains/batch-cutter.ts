@@ -1,0 +1,93 @@
+import type { DrainId } from '../core/ids.ts';
+import { nextRecord } from '../core/position.ts';
+import type { StoredRecord } from '../bus/bus.ts';
+import type { OverflowReport } from './drain-books.ts';
+import type { Item, Place } from './line-source.ts';
+
+/** Encodes lines into the bytes of one delivery. Made anew for each batch. */
+export interface BatchEncoder {
+  /** The drain's own L10, as the first message. */
+  overflow(report: OverflowReport): void;
+  /**
+   * Appends the record's lines [fromLine, toLine) as messages, and stops before the body would exceed
+   * `bytesMax` (but not before the first message). Returns the line it stopped at.
+   */
+  lines(stored: StoredRecord, fromLine: number, toLine: number, bytesMax: number): number;
+  /** Messages appended so far, the L10 included. */
+  readonly messages: number;
+  readonly bytes: number;
+  finish(): Buffer;
+}
+
+export interface CutLimits {
+  readonly bytesMax: number;
+  /** Lines of the app, those that are filtered out included. */
+  readonly linesMax: number;
+}
+
+/** A batch as it was cut from the queue. */
+export interface Cut {
+  readonly from: Place;
+  readonly to: Place;
+  /** Lines of the app in the range. */
+  readonly lines: number;
+  /** Messages of the app in the body: `lines` less the filtered ones; the L10 is not counted. */
+  readonly messages: number;
+  readonly overflow: OverflowReport | undefined;
+  readonly body: Buffer;
+  /** What it was cut from, should it have to be cut into smaller pieces. */
+  readonly items: readonly Item[];
+}
+
+/**
+ * Cuts the next batch from the front of `items`, up to the first gap. Undefined when there is no record at the
+ * front. Where nothing but filtered lines is found, the cut has no messages.
+ */
+export function cutBatch(
+  items: Iterable<Item>,
+  limits: CutLimits,
+  encoder: BatchEncoder,
+  drain: { id: DrainId; overflow: OverflowReport | undefined },
+): Cut | undefined {
+  const taken: Item[] = [];
+  let from: Place | undefined;
+  let to: Place | undefined;
+  let lines = 0;
+  for (const item of items) {
+    if (item.kind !== 'record' || lines >= limits.linesMax || encoder.bytes >= limits.bytesMax)
+      break;
+    if (!from) {
+      from = placeIn(item.stored, item.fromLine);
+      if (drain.overflow) encoder.overflow(drain.overflow);
+    }
+    const end = Math.min(item.stored.record.lines, item.fromLine + limits.linesMax - lines);
+    const isOwn = item.stored.record.notice?.exceptDrain === drain.id;
+    const stop = isOwn ? end : encoder.lines(item.stored, item.fromLine, end, limits.bytesMax);
+    lines += stop - item.fromLine;
+    if (stop > item.fromLine || stop === item.stored.record.lines) {
+      taken.push(item);
+      to = placeIn(item.stored, stop);
+    }
+    if (stop < item.stored.record.lines) break;
+  }
+  if (!from || !to) return undefined;
+  const messages = encoder.messages - (drain.overflow ? 1 : 0);
+  const overflow = drain.overflow;
+  return { from, to, lines, messages, overflow, body: encoder.finish(), items: taken };
+}
+
+/** Where the lines of a record from `line` on begin: at its end that is the next record. */
+function placeIn(stored: StoredRecord, line: number): Place {
+  const seq = stored.appSeq + line;
+  if (line >= stored.record.lines) return { position: nextRecord(stored.position), seq };
+  return { position: { ...stored.position, line }, seq };
+}
+
+/** 32 hex digits: drain(8) from-offset(12) from-line(4) lines(8). A function of the range, so that a retry cannot change it. */
+export function frameId(drain: DrainId, from: Place, lines: number): string {
+  return hex(drain, 8) + hex(from.position.offset, 12) + hex(from.position.line, 4) + hex(lines, 8);
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0').slice(-digits);
+}

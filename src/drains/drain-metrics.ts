@@ -1,0 +1,120 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { failureReasons, type Delivery } from './drain.ts';
+import { outcomes, type Outcome } from './drain-books.ts';
+
+/** Sums over all drains, read when metrics are asked for. */
+export interface DrainTotals {
+  readonly backlogMessages: number;
+  /** Sum of how far each drain's books are off; see the identity in `drain-audit.ts`. */
+  readonly imbalanceMessages: number;
+  readonly queuedBytes: number;
+  readonly workers: Readonly<Record<string, number>>;
+}
+
+const attemptResults = ['delivered', 'written', 'retry', 'split', 'hold', 'refused'] as const;
+export const drainStates = ['live', 'lagging', 'catching up', 'held', 'disabled'] as const;
+
+export class DrainMetrics {
+  readonly #registry: Registry;
+  readonly #messages: Counter<'outcome'>;
+  readonly #attempts: Counter<'result'>;
+  readonly #failures: Counter<'reason'>;
+  readonly #bytes: Counter;
+  readonly #seconds: Histogram;
+  readonly #uncounted: Counter;
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+    const registers = [registry];
+    this.#messages = new Counter({
+      name: 'spillway_drain_messages_total',
+      help: 'Lines that came to an end at a drain.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#attempts = new Counter({
+      name: 'spillway_drain_attempts_total',
+      help: 'Delivery attempts by what became of them.',
+      labelNames: ['result'],
+      registers,
+    });
+    this.#failures = new Counter({
+      name: 'spillway_drain_failures_total',
+      help: 'Failed delivery attempts by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#bytes = new Counter({
+      name: 'spillway_drain_sent_bytes_total',
+      help: 'Bytes of batches handed to receivers, repeated ones counted again.',
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: 'spillway_drain_delivery_seconds',
+      help: 'Duration of delivery attempts.',
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
+      registers,
+    });
+    this.#uncounted = new Counter({
+      name: 'spillway_uncounted_gaps_total',
+      help: 'Losses whose size could not be known.',
+      registers,
+    });
+    for (const outcome of outcomes) this.#messages.inc({ outcome }, 0);
+    for (const result of attemptResults) this.#attempts.inc({ result }, 0);
+    for (const reason of failureReasons) this.#failures.inc({ reason }, 0);
+  }
+
+  attempted(delivery: Delivery, bytes: number, seconds: number): void {
+    this.#attempts.inc({ result: delivery.kind });
+    if (delivery.kind === 'retry' || delivery.kind === 'hold') {
+      this.#failures.inc({ reason: delivery.reason });
+    }
+    this.#bytes.inc(bytes);
+    this.#seconds.observe(seconds);
+  }
+
+  accounted(ends: Partial<Record<Outcome, number>>): void {
+    for (const outcome of outcomes) {
+      const count = ends[outcome] ?? 0;
+      if (count > 0) this.#messages.inc({ outcome }, count);
+    }
+  }
+
+  uncountedGap(): void {
+    this.#uncounted.inc();
+  }
+
+  /** Reads the drains' totals whenever metrics are asked for. */
+  watch(totals: () => Promise<DrainTotals>): void {
+    const registers = [this.#registry];
+    const imbalance = new Gauge({
+      name: 'spillway_conservation_imbalance_messages',
+      help: 'Lines whose end is not accounted for, or accounted for twice. Always 0.',
+      registers,
+    });
+    const queued = new Gauge({
+      name: 'spillway_drain_queue_bytes',
+      help: 'Memory that queued lines take, all drains.',
+      registers,
+    });
+    const workers = new Gauge({
+      name: 'spillway_drains',
+      help: 'Drains by state.',
+      labelNames: ['state'],
+      registers,
+    });
+    new Gauge({
+      name: 'spillway_drain_backlog_messages',
+      help: 'Lines in the log that drains have not dealt with, all drains.',
+      registers,
+      async collect() {
+        const now = await totals();
+        this.set(now.backlogMessages);
+        imbalance.set(now.imbalanceMessages);
+        queued.set(now.queuedBytes);
+        for (const state of drainStates) workers.set({ state }, now.workers[state] ?? 0);
+      },
+    });
+  }
+}

@@ -1,0 +1,200 @@
+import type { LogBus } from '../bus/bus.ts';
+import type { Clock } from '../core/clock.ts';
+import type { AppId, DrainId } from '../core/ids.ts';
+import type { Logger } from '../core/logger.ts';
+import { noticeFrame, notices as texts } from '../core/notices.ts';
+import { formatPosition, parsePosition } from '../core/position.ts';
+import type { LogRecord } from '../core/record.ts';
+import type { Books, PendingNotice } from './drain-books.ts';
+
+export interface DrainNoticesOptions {
+  readonly id: DrainId;
+  readonly app: AppId;
+  /** The drain's URL with its secrets masked. */
+  readonly maskedUrl: string;
+  /** At most one notice of a code in this time; what happens meanwhile joins the next one. */
+  readonly intervalMs: number;
+  readonly readBytesMax: number;
+}
+
+export interface DrainNoticesParts {
+  readonly bus: LogBus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The worker's books, as seen from here: changed in one step, never from a copy that has grown old. */
+export interface BooksHolder {
+  readonly books: Books;
+  /** Changes the books and writes them; survives `kill -9` once it resolves. */
+  change(step: (books: Books) => Books): Promise<void>;
+}
+
+/**
+ * What one drain has to tell its app's stream. A loss and its notice are one checkpoint entry, fsynced before
+ * the notice is appended to the log and cleared after; a restart looks in the log whether it got there.
+ */
+export class DrainNotices {
+  readonly #options: DrainNoticesOptions;
+  readonly #parts: DrainNoticesParts;
+  readonly #lastMs = new Map<string, number>();
+  /** Notices of which this process knows that they are not in the log. */
+  readonly #unwritten = new Set<string>();
+
+  constructor(options: DrainNoticesOptions, parts: DrainNoticesParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /** The books after lines before the cursor turned out to be gone: the drain and the stream are to be told. */
+  lost(books: Books, loss: { fromSeq: number; lines: number; exact: boolean }): Books {
+    const nowMs = this.#parts.clock.nowMs();
+    const { owed } = books;
+    const { lines: count, exact } = loss;
+    const sinceMs = books.lastLineMs;
+    return {
+      ...this.#joined(books, {
+        code: 'L10',
+        count,
+        exact,
+        sinceMs,
+        fromSeq: loss.fromSeq,
+        status: 0,
+      }),
+      owed: {
+        count: (owed?.count ?? 0) + count,
+        sinceMs: owed?.sinceMs ?? sinceMs,
+        exact: exact && (owed?.exact ?? true),
+        atMs: nowMs,
+      },
+    };
+  }
+
+  /** The books after the receiver said never to lines at the cursor. */
+  refused(books: Books, refusal: { fromSeq: number; count: number; status: number }): Books {
+    const sinceMs = books.lastLineMs;
+    return this.#joined(books, { code: 'L18', exact: true, sinceMs, ...refusal });
+  }
+
+  /** L14, at most once an interval. It has no count that could be lost, and so no entry. */
+  certificateRefused(books: Books, reason: string): void {
+    if (this.#dueInMs('L14') > 0) return;
+    const nowMs = this.#parts.clock.nowMs();
+    this.#lastMs.set('L14', this.#parts.clock.monotonicMs());
+    const interval = Math.floor(nowMs / this.#options.intervalMs);
+    const id = `L14-${this.#options.id}-${books.cursor.seq}-${interval}`;
+    this.#append(id, texts.certificate(reason, this.#options.maskedUrl)).catch((error: unknown) => {
+      this.#parts.logger.warn({ drainId: this.#options.id, err: error }, 'drain.notice_failed');
+    });
+  }
+
+  /** When a pending notice may be written; undefined while none is pending. */
+  dueInMs(books: Books): number | undefined {
+    if (books.notices.length === 0) return undefined;
+    return Math.min(...books.notices.map((notice) => this.#dueInMs(notice.code)));
+  }
+
+  /** Writes the pending notices whose time has come. */
+  async settle(holder: BooksHolder): Promise<void> {
+    for (const notice of holder.books.notices) {
+      if (this.#dueInMs(notice.code) <= 0) await this.#write(holder, notice);
+    }
+  }
+
+  async #write(holder: BooksHolder, pending: PendingNotice): Promise<void> {
+    const { bus, clock } = this.#parts;
+    let notice = pending;
+    if (notice.lookFrom === undefined) {
+      const { head } = await bus.bounds(bus.partitionOf(this.#options.app));
+      notice = { ...pending, lookFrom: formatPosition(head.position) };
+      const closed = notice;
+      await holder.change((books) => replaced(books, pending, closed));
+      await bus.checkpoints.sync();
+      this.#unwritten.add(idOf(this.#options.id, notice));
+    }
+    const id = idOf(this.#options.id, notice);
+    const isUnwritten =
+      this.#unwritten.delete(id) || !(await this.#isInLog(id, notice.lookFrom ?? ''));
+    if (isUnwritten) await this.#append(id, textOf(notice));
+    this.#lastMs.set(notice.code, clock.monotonicMs());
+    const written = notice;
+    await holder.change((books) => replaced(books, written, undefined));
+  }
+
+  /** Joins the notice of the same kind that is not yet on its way, or begins one. */
+  #joined(
+    books: Books,
+    news: Pick<PendingNotice, 'code' | 'count' | 'exact' | 'sinceMs' | 'fromSeq' | 'status'>,
+  ): Books {
+    const open = books.notices.find(
+      (n) => n.code === news.code && n.status === news.status && n.lookFrom === undefined,
+    );
+    const toSeq = news.fromSeq + news.count;
+    if (!open) {
+      return { ...books, notices: [...books.notices, { ...news, toSeq, lookFrom: undefined }] };
+    }
+    const joined = {
+      ...open,
+      toSeq,
+      count: open.count + news.count,
+      exact: open.exact && news.exact,
+    };
+    return replaced(books, open, joined);
+  }
+
+  async #isInLog(id: string, lookFrom: string): Promise<boolean> {
+    const { bus } = this.#parts;
+    let at = parsePosition(lookFrom);
+    while (at) {
+      const page = await bus.read(at, this.#options.readBytesMax, this.#options.app);
+      if (page.records.some(({ record }) => record.notice?.id === id)) return true;
+      at = page.atHead ? undefined : page.next.position;
+    }
+    return false;
+  }
+
+  #append(id: string, text: string): Promise<void> {
+    const { app, id: drain } = this.#options;
+    const nowMs = this.#parts.clock.nowMs();
+    const record: LogRecord = {
+      kind: 'notice',
+      app,
+      receivedAtMs: nowMs,
+      lines: 1,
+      rejected: {},
+      requestKey: undefined,
+      part: 1,
+      parts: 1,
+      notice: { id, exceptDrain: drain },
+      frames: noticeFrame(text, nowMs),
+    };
+    return this.#parts.bus.append([record]);
+  }
+
+  #dueInMs(code: string): number {
+    const lastMs = this.#lastMs.get(code) ?? -Infinity;
+    return Math.max(0, lastMs + this.#options.intervalMs - this.#parts.clock.monotonicMs());
+  }
+}
+
+function idOf(drain: DrainId, notice: PendingNotice): string {
+  return `${notice.code}-${drain}-${notice.fromSeq}-${notice.toSeq}`;
+}
+
+function textOf(notice: PendingNotice): string {
+  return notice.code === 'L10'
+    ? texts.drainOverflow(notice.count, notice.sinceMs, notice.exact)
+    : texts.refused(notice.count, notice.status, notice.sinceMs);
+}
+
+function replaced(books: Books, old: PendingNotice, by: PendingNotice | undefined): Books {
+  const notices = books.notices.flatMap((n) => {
+    const isOld =
+      n.code === old.code &&
+      n.fromSeq === old.fromSeq &&
+      n.toSeq === old.toSeq &&
+      n.status === old.status;
+    return isOld ? (by ? [by] : []) : [n];
+  });
+  return { ...books, notices };
+}

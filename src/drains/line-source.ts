@@ -1,0 +1,193 @@
+import type { LogBus, Page, StoredRecord } from '../bus/bus.ts';
+import type { AppId } from '../core/ids.ts';
+import { nextRecord, type Position } from '../core/position.ts';
+
+/** A position with the app's line number at it. */
+export interface Place {
+  readonly position: Position;
+  readonly seq: number;
+}
+
+/** What comes next for a drain, in order. */
+export type Item =
+  /** Lines of a record from `fromLine` on. */
+  | { readonly kind: 'record'; readonly stored: StoredRecord; readonly fromLine: number }
+  /** Lines that are gone: retention took them, or they cannot be read. */
+  | { readonly kind: 'gap'; readonly lines: number; readonly to: Place }
+  /** The log is another one, or has less than was already sent: its oldest line is the new beginning. */
+  | { readonly kind: 'restart'; readonly to: Place };
+
+export interface LineSourceOptions {
+  readonly queueBytesMax: number;
+  readonly readBytesMax: number;
+}
+
+/**
+ * The lines of one app from one place on, without hole or repeat. Live, they come from the router; when more
+ * come than the queue may hold, it is emptied and they are read from the log until the live head is met.
+ *
+ * ```
+ * live ── queue full, or a hole ──► reading ── a page reaches the head, and nothing passed meanwhile ──► live
+ * ```
+ */
+export class LineSource {
+  readonly #options: LineSourceOptions;
+  readonly #bus: LogBus;
+  readonly #app: AppId;
+  #items: Item[] = [];
+  /** Index of the first item: taking from the front must not move the others. */
+  #first = 0;
+  #bytes = 0;
+  #lines = 0;
+  /** Where the queue ends: the next line that is not in it. */
+  #end: Place;
+  #isLive = false;
+  #offeredOffset = -1;
+  /** Counts rewinds, so that a read that was under way is not mistaken for one of the new place. */
+  #generation = 0;
+
+  constructor(options: LineSourceOptions, parts: { bus: LogBus; app: AppId; from: Place }) {
+    this.#options = options;
+    this.#bus = parts.bus;
+    this.#app = parts.app;
+    this.#end = parts.from;
+  }
+
+  get isLive(): boolean {
+    return this.#isLive;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get lines(): number {
+    return this.#lines;
+  }
+
+  get first(): Item | undefined {
+    return this.#items[this.#first];
+  }
+
+  /** The queued items, oldest first. */
+  *items(): Iterable<Item> {
+    for (let i = this.#first; i < this.#items.length; i++) yield this.#items[i] as Item;
+  }
+
+  /** A live record; true when it was taken into the queue. */
+  offer(stored: StoredRecord): boolean {
+    this.#offeredOffset = stored.position.offset;
+    if (!this.#isLive || stored.position.offset < this.#end.position.offset) return false;
+    const isHole = stored.previous !== null && stored.previous.offset >= this.#end.position.offset;
+    if (isHole || this.#bytes + sizeOf(stored) > this.#options.queueBytesMax) {
+      this.release();
+      return false;
+    }
+    this.#push({ kind: 'record', stored, fromLine: 0 });
+    this.#end = afterRecord(stored);
+    return true;
+  }
+
+  /** Frees the memory: what was queued is read again from the log. */
+  release(): void {
+    const { first } = this;
+    if (first?.kind === 'record') {
+      this.rewind({
+        position: { ...first.stored.position, line: first.fromLine },
+        seq: first.stored.appSeq + first.fromLine,
+      });
+    } else if (first === undefined) {
+      this.rewind(this.#end);
+    } else {
+      this.#isLive = false;
+    }
+  }
+
+  rewind(to: Place): void {
+    this.#items = [];
+    this.#first = this.#bytes = this.#lines = 0;
+    this.#end = to;
+    this.#isLive = false;
+    this.#generation++;
+  }
+
+  /** Reads the next page into the queue. Call only while not live. */
+  async read(): Promise<void> {
+    const generation = this.#generation;
+    const page = await this.#bus.read(this.#end.position, this.#options.readBytesMax, this.#app);
+    if (generation === this.#generation) this.#take(page);
+  }
+
+  /** Takes the whole first item off, whatever it is. */
+  shift(): void {
+    const { first } = this;
+    if (!first) return;
+    this.#forget(first);
+    this.#items[this.#first++] = undefined as unknown as Item;
+    if (this.#first > 64 && this.#first * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+
+  /** Leaves of the first item, a record, only the lines from `fromLine` on. */
+  shorten(fromLine: number): void {
+    const { first } = this;
+    if (first?.kind !== 'record') return;
+    this.#lines -= fromLine - first.fromLine;
+    this.#items[this.#first] = { ...first, fromLine };
+  }
+
+  #take(page: Page): void {
+    const asked = this.#end;
+    let { seq } = asked;
+    if (isRestart(asked, page)) {
+      seq = page.from.appSeq;
+      this.#push({ kind: 'restart', to: { position: page.from.position, seq } });
+    }
+    for (const stored of page.records) {
+      const isFirst = stored.position.offset === page.from.position.offset;
+      const fromLine = isFirst ? Math.min(page.from.position.line, stored.record.lines) : 0;
+      const position = { ...stored.position, line: fromLine };
+      this.#gap(seq, { position, seq: stored.appSeq + fromLine });
+      this.#push({ kind: 'record', stored, fromLine });
+      seq = stored.appSeq + stored.record.lines;
+    }
+    this.#end = { position: page.next.position, seq: page.next.appSeq };
+    this.#gap(seq, this.#end);
+    this.#isLive = page.atHead && this.#offeredOffset < this.#end.position.offset;
+  }
+
+  #gap(seq: number, to: Place): void {
+    if (to.seq > seq) this.#push({ kind: 'gap', lines: to.seq - seq, to });
+  }
+
+  #push(item: Item): void {
+    this.#items.push(item);
+    if (item.kind !== 'record') return;
+    this.#bytes += sizeOf(item.stored);
+    this.#lines += item.stored.record.lines - item.fromLine;
+  }
+
+  #forget(item: Item): void {
+    if (item.kind !== 'record') return;
+    this.#bytes -= sizeOf(item.stored);
+    this.#lines -= item.stored.record.lines - item.fromLine;
+  }
+}
+
+function afterRecord(stored: StoredRecord): Place {
+  return { position: nextRecord(stored.position), seq: stored.appSeq + stored.record.lines };
+}
+
+/** The page is not of the log that was asked for, or that log has fewer lines than were already taken. */
+function isRestart(asked: Place, page: Page): boolean {
+  const { from } = page;
+  if (asked.position.logId !== from.position.logId) return true;
+  return from.position.offset < asked.position.offset || from.appSeq < asked.seq;
+}
+
+/** What a queued record costs in memory, roughly: its frames and the objects around them. */
+function sizeOf(stored: StoredRecord): number {
+  return stored.record.frames.length + 300;
+}

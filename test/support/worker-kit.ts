@@ -1,0 +1,165 @@
+import { Registry } from 'prom-client';
+import type { StoredRecord } from '../../src/bus/bus.ts';
+import { appId, drainId } from '../../src/core/ids.ts';
+import { decodeBooks, encodeBooks, newBooks, type Books } from '../../src/drains/drain-books.ts';
+import type { BatchEncoder } from '../../src/drains/batch-cutter.ts';
+import type { Batch, Delivery, Drain, StreamEvents } from '../../src/drains/drain.ts';
+import { DrainMetrics } from '../../src/drains/drain-metrics.ts';
+import { DrainNotices } from '../../src/drains/drain-notices.ts';
+import { DrainWorker, type DrainWorkerOptions } from '../../src/drains/drain-worker.ts';
+import { notices } from '../../src/core/notices.ts';
+import { FakeClock } from './fake-clock.ts';
+import { MemoryLog } from './memory-log.ts';
+import { textsOf } from './records.ts';
+import { silentLogger } from './silent-logger.ts';
+
+/** Encodes a line as its text and LF. */
+class TextEncoder implements BatchEncoder {
+  #texts: string[] = [];
+  #bytes = 0;
+
+  get messages(): number {
+    return this.#texts.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  overflow(report: { count: number; sinceMs: number; exact: boolean }): void {
+    this.#add(notices.drainOverflow(report.count, report.sinceMs, report.exact));
+  }
+
+  lines(stored: StoredRecord, fromLine: number, toLine: number, bytesMax: number): number {
+    const texts = textsOf(stored.record.frames);
+    for (let line = fromLine; line < toLine; line++) {
+      const text = texts[line] ?? '';
+      if (this.messages > 0 && this.#bytes + text.length + 1 > bytesMax) return line;
+      this.#add(text);
+    }
+    return toLine;
+  }
+
+  finish(): Buffer {
+    return Buffer.from(this.#texts.map((text) => `${text}\n`).join(''));
+  }
+
+  #add(text: string): void {
+    this.#texts.push(text);
+    this.#bytes += text.length + 1;
+  }
+}
+
+/** A receiver that answers as it is told, and remembers what it got. */
+export class ScriptedDrain implements Drain {
+  readonly batches: Batch[] = [];
+  readonly texts: string[] = [];
+  answer: (batch: Batch) => Delivery | Promise<Delivery> = () => ({
+    kind: 'delivered',
+    rejected: 0,
+  });
+  events: StreamEvents | undefined;
+
+  async deliver(batch: Batch, signal: AbortSignal): Promise<Delivery> {
+    this.batches.push(batch);
+    const aborted = new Promise<Delivery>((resolve) => {
+      signal.addEventListener('abort', () => resolve({ kind: 'retry', reason: 'closed' }), {
+        once: true,
+      });
+    });
+    const delivery = await Promise.race([this.answer(batch), aborted]);
+    const isTaken = delivery.kind === 'delivered' || delivery.kind === 'written';
+    if (isTaken) this.texts.push(...batch.body.toString().split('\n').slice(0, -1));
+    return delivery;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export const workerDefaults: DrainWorkerOptions = {
+  id: drainId(7),
+  app: appId(1),
+  queueBytesMax: 1 << 20,
+  readBytesMax: 4000,
+  batchBytesMax: 100_000,
+  batchLinesMax: 500,
+  batchMsMax: 1000,
+  retryBaseMs: 1000,
+  retryMsMax: 300_000,
+  stableMs: 30_000,
+  holdProbeMs: 300_000,
+  disableAfterMs: 5 * 86_400_000,
+  splitRequestsMax: 20,
+};
+
+/** One worker on a log in memory, with a scripted receiver, fake time, and its last checkpoint at hand. */
+export class WorkerKit {
+  readonly clock = new FakeClock();
+  readonly metricsRegistry = new Registry();
+  readonly bus: MemoryLog;
+  readonly drain = new ScriptedDrain();
+  saved: Books | null = null;
+  worker: DrainWorker;
+  readonly #options: DrainWorkerOptions;
+  readonly #isStream: boolean;
+
+  constructor(
+    options: Partial<DrainWorkerOptions> = {},
+    over: { bus?: MemoryLog; isStream?: boolean; books?: Books } = {},
+  ) {
+    this.bus = over.bus ?? new MemoryLog();
+    this.#options = { ...workerDefaults, ...options };
+    this.#isStream = over.isStream ?? false;
+    const position = { logId: this.bus.logId, partition: 0, offset: 0, line: 0 };
+    this.worker = this.#make(over.books ?? newBooks({ position, seq: 0 }, this.clock.nowMs()));
+    this.bus.subscribe({
+      assigned: () => undefined,
+      revoked: () => undefined,
+      records: (_partition, records) => {
+        for (const record of records) {
+          if (record.record.app === this.#options.app) this.worker.offer(record);
+        }
+      },
+    });
+  }
+
+  /** As after `kill -9`: a new worker goes on from the last checkpoint. */
+  async restart(): Promise<void> {
+    const saved = this.saved ?? this.worker.books;
+    await this.worker.remove();
+    this.saved = saved;
+    this.worker = this.#make(decodeBooks(JSON.parse(JSON.stringify(encodeBooks(saved)))) ?? saved);
+    this.worker.start();
+  }
+
+  #make(books: Books): DrainWorker {
+    const { clock, bus } = this;
+    const { id, app } = this.#options;
+    return new DrainWorker(
+      this.#options,
+      {
+        bus,
+        makeDrain: (events) => {
+          this.drain.events = events;
+          return { drain: this.drain, isStream: this.#isStream };
+        },
+        makeEncoder: () => new TextEncoder(),
+        checkpoint: (changed) => {
+          this.saved = changed;
+          return Promise.resolve();
+        },
+        notices: new DrainNotices(
+          { id, app, maskedUrl: 'https://drain.example/', intervalMs: 10_000, readBytesMax: 4000 },
+          { bus, clock, logger: silentLogger },
+        ),
+        clock,
+        chance: { fraction: () => 0.5, bytes: (n) => Buffer.alloc(n), uuid: () => '' },
+        logger: silentLogger,
+        metrics: new DrainMetrics(new Registry()),
+      },
+      books,
+    );
+  }
+}
