@@ -4,19 +4,23 @@ import type { StoredRecord } from '../bus/bus.ts';
 import type { OverflowReport } from './drain-books.ts';
 import type { Item, Place } from './line-source.ts';
 
-/** Encodes lines into the bytes of one delivery. Made anew for each batch. */
+/** Puts the bodies of one drain's batches together, one after the other. */
 export interface BatchEncoder {
+  /** Starts a body that is to have at most `bytesMax` bytes; its first message it gets whatever its size. */
+  begin(bytesMax: number): void;
   /** The drain's own L10, as the first message. */
   overflow(report: OverflowReport): void;
   /**
-   * Appends the record's lines [fromLine, toLine) as messages, and stops before the body would exceed
-   * `bytesMax` (but not before the first message). Returns the line it stopped at.
+   * Appends the record's lines [fromLine, toLine) as messages. Returns the line it stopped at: `toLine`, or
+   * the first that the body had no room for.
    */
-  lines(stored: StoredRecord, fromLine: number, toLine: number, bytesMax: number): number;
-  /** Messages appended so far, the L10 included. */
+  lines(stored: StoredRecord, fromLine: number, toLine: number): number;
+  /** Messages in the body, the L10 included. */
   readonly messages: number;
-  readonly bytes: number;
+  readonly isFull: boolean;
   finish(): Buffer;
+  /** Takes a body's memory back, which nobody reads any more. */
+  recycle(body: Buffer): void;
 }
 
 export interface CutLimits {
@@ -53,16 +57,16 @@ export function cutBatch(
   let from: Place | undefined;
   let to: Place | undefined;
   let lines = 0;
+  encoder.begin(limits.bytesMax);
   for (const item of items) {
-    if (item.kind !== 'record' || lines >= limits.linesMax || encoder.bytes >= limits.bytesMax)
-      break;
+    if (item.kind !== 'record' || lines >= limits.linesMax || encoder.isFull) break;
     if (!from) {
       from = placeIn(item.stored, item.fromLine);
       if (drain.overflow) encoder.overflow(drain.overflow);
     }
     const end = Math.min(item.stored.record.lines, item.fromLine + limits.linesMax - lines);
     const isOwn = item.stored.record.notice?.exceptDrain === drain.id;
-    const stop = isOwn ? end : encoder.lines(item.stored, item.fromLine, end, limits.bytesMax);
+    const stop = isOwn ? end : encoder.lines(item.stored, item.fromLine, end);
     lines += stop - item.fromLine;
     if (stop > item.fromLine || stop === item.stored.record.lines) {
       taken.push(item);
@@ -70,6 +74,8 @@ export function cutBatch(
     }
     if (stop < item.stored.record.lines) break;
   }
+  // The L10 may leave no room for the first line: then it goes alone.
+  if (drain.overflow) to ??= from;
   if (!from || !to) return undefined;
   const messages = encoder.messages - (drain.overflow ? 1 : 0);
   const overflow = drain.overflow;

@@ -40,7 +40,7 @@ export interface DrainWorkerParts {
   readonly bus: LogBus;
   /** `events` is undefined for drains that acknowledge: see `Drain`. */
   readonly makeDrain: (events: StreamEvents) => { drain: Drain; isStream: boolean };
-  readonly makeEncoder: () => BatchEncoder;
+  readonly encoder: BatchEncoder;
   /** Writes the drain's checkpoint entry; survives `kill -9` once it resolves. */
   readonly checkpoint: (books: Books | null) => Promise<void>;
   readonly notices: DrainNotices;
@@ -218,7 +218,7 @@ export class DrainWorker implements Sink, BooksHolder {
     const piece = this.#pieces.shift();
     if (!piece) return undefined;
     const overflow = this.#owed();
-    const encoder = this.#parts.makeEncoder();
+    const { encoder } = this.#parts;
     const limits = { bytesMax: Infinity, linesMax: piece.lines };
     return cutBatch(piece.items, limits, encoder, { id: this.id, overflow });
   }
@@ -239,7 +239,7 @@ export class DrainWorker implements Sink, BooksHolder {
 
   #cutFromSource(): Cut | undefined {
     const { batchBytesMax, batchLinesMax } = this.#options;
-    const encoder = this.#parts.makeEncoder();
+    const { encoder } = this.#parts;
     if (this.#resend) {
       const { lines, overflow } = this.#resend;
       this.#resend = undefined;
@@ -318,7 +318,10 @@ export class DrainWorker implements Sink, BooksHolder {
       const seconds = (this.#parts.clock.monotonicMs() - startedMs) / 1000;
       this.#parts.metrics.attempted(delivery, batch.body.length, seconds);
       if (this.#stop.signal.aborted && delivery.kind === 'retry') return;
-      if (await this.#learn(cut, delivery)) return;
+      if (await this.#learn(cut, delivery)) {
+        this.#parts.encoder.recycle(cut.body);
+        return;
+      }
       if (this.#isFlushing) return;
     }
   }

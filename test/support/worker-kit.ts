@@ -17,24 +17,31 @@ import { silentLogger } from './silent-logger.ts';
 class TextEncoder implements BatchEncoder {
   #texts: string[] = [];
   #bytes = 0;
+  #bytesMax = 0;
 
   get messages(): number {
     return this.#texts.length;
   }
 
-  get bytes(): number {
-    return this.#bytes;
+  get isFull(): boolean {
+    return this.#bytes >= this.#bytesMax;
+  }
+
+  begin(bytesMax: number): void {
+    this.#bytesMax = bytesMax;
+    this.#texts = [];
+    this.#bytes = 0;
   }
 
   overflow(report: { count: number; sinceMs: number; exact: boolean }): void {
     this.#add(notices.drainOverflow(report.count, report.sinceMs, report.exact));
   }
 
-  lines(stored: StoredRecord, fromLine: number, toLine: number, bytesMax: number): number {
+  lines(stored: StoredRecord, fromLine: number, toLine: number): number {
     const texts = textsOf(stored.record.frames);
     for (let line = fromLine; line < toLine; line++) {
       const text = texts[line] ?? '';
-      if (this.messages > 0 && this.#bytes + text.length + 1 > bytesMax) return line;
+      if (this.messages > 0 && this.#bytes + text.length + 1 > this.#bytesMax) return line;
       this.#add(text);
     }
     return toLine;
@@ -42,6 +49,10 @@ class TextEncoder implements BatchEncoder {
 
   finish(): Buffer {
     return Buffer.from(this.#texts.map((text) => `${text}\n`).join(''));
+  }
+
+  recycle(): void {
+    // The next body is a new one anyway.
   }
 
   #add(text: string): void {
@@ -145,7 +156,7 @@ export class WorkerKit {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };
         },
-        makeEncoder: () => new TextEncoder(),
+        encoder: new TextEncoder(),
         checkpoint: (changed) => {
           this.saved = changed;
           return Promise.resolve();

@@ -1,0 +1,72 @@
+import type { LogBus } from '../bus/bus.ts';
+import type { Chance } from '../core/chance.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
+import type { DrainRow } from '../registry/registry.ts';
+import { BatchBody } from './batch-body.ts';
+import { createDrain, type CreateDrainOptions, type CreateDrainParts } from './create-drain.ts';
+import type { Books } from './drain-books.ts';
+import type { DrainMetrics } from './drain-metrics.ts';
+import { DrainNotices } from './drain-notices.ts';
+import { planDrain, type DrainPlanOptions } from './drain-plan.ts';
+import { DrainWorker, type DrainWorkerOptions } from './drain-worker.ts';
+import { createEncoder } from './formats/create-encoder.ts';
+
+export interface DrainWorkersOptions {
+  readonly worker: Omit<
+    DrainWorkerOptions,
+    'id' | 'app' | 'batchBytesMax' | 'batchLinesMax' | 'batchMsMax'
+  >;
+  readonly noticeIntervalMs: number;
+  readonly plan: DrainPlanOptions;
+  readonly drain: CreateDrainOptions;
+}
+
+export interface DrainWorkersParts extends CreateDrainParts {
+  readonly bus: LogBus;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+  readonly metrics: DrainMetrics;
+}
+
+/** The worker of a drain as the registry has it, going on where `books` stand. */
+export function createDrainWorker(
+  options: DrainWorkersOptions,
+  parts: DrainWorkersParts,
+  drain: {
+    row: DrainRow;
+    books: Books;
+    checkpoint: (books: Books | null) => Promise<void>;
+  },
+): DrainWorker {
+  const { row, books, checkpoint } = drain;
+  const { id, app, masked: maskedUrl } = row;
+  const { noticeIntervalMs: intervalMs, worker } = options;
+  const plan = planDrain(row, options.plan);
+  const notices = new DrainNotices(
+    { id, app, maskedUrl, intervalMs, readBytesMax: worker.readBytesMax },
+    parts,
+  );
+  return new DrainWorker(
+    {
+      ...worker,
+      id,
+      app,
+      batchBytesMax: plan.batch.bytesMax,
+      batchLinesMax: plan.batch.linesMax,
+      batchMsMax: plan.batch.waitMsMax,
+    },
+    {
+      ...parts,
+      checkpoint,
+      notices,
+      encoder: new BatchBody({ encoder: createEncoder(plan.options, plan.token) }),
+      makeDrain: (events) => ({
+        drain: createDrain(plan, options.drain, parts, events),
+        isStream: plan.target?.kind === 'syslog',
+      }),
+    },
+    books,
+  );
+}

@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+export interface PublicServerOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly connectionsMax: number;
+  readonly headersMsMax: number;
+  readonly keepAliveMsMax: number;
+}
+
+export interface PublicServerParts {
+  /** `POST /logs`: split off before the framework, because it is the hot path. */
+  readonly logs: { handle(req: IncomingMessage, res: ServerResponse): void };
+  /** Everything else. */
+  readonly api: {
+    handle(req: IncomingMessage, res: ServerResponse): void;
+    upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  };
+}
+
+/** The one public door. */
+export class PublicServer {
+  readonly #options: PublicServerOptions;
+  readonly #server: Server;
+
+  constructor(options: PublicServerOptions, parts: PublicServerParts) {
+    this.#options = options;
+    this.#server = createServer(
+      {
+        headersTimeout: options.headersMsMax,
+        // Bodies have their own limits, each door its own; this one would answer with a status.
+        requestTimeout: 0,
+        keepAliveTimeout: options.keepAliveMsMax,
+        connectionsCheckingInterval: checkMs,
+        noDelay: true,
+      },
+      (req, res) => {
+        if (isLogsPath(req.url ?? '')) parts.logs.handle(req, res);
+        else parts.api.handle(req, res);
+      },
+    );
+    this.#server.maxConnections = options.connectionsMax;
+    this.#server.maxHeadersCount = headersMax;
+    this.#server.on('upgrade', (req, socket, head) => parts.api.upgrade(req, socket, head));
+  }
+
+  /** Resolves with `http://host:port`, the port being the one that was really taken. */
+  async listen(): Promise<string> {
+    const { host, port } = this.#options.listen;
+    this.#server.listen(port, host);
+    await once(this.#server, 'listening');
+    const { port: taken } = this.#server.address() as AddressInfo;
+    return `http://${host.includes(':') ? `[${host}]` : host}:${taken}`;
+  }
+
+  /** Takes no more connections; those without a request end, the others after their answer. */
+  stopAccepting(): void {
+    this.#server.close();
+    this.#server.closeIdleConnections();
+  }
+
+  close(): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    return Promise.resolve();
+  }
+}
+
+const checkMs = 1000;
+const headersMax = 100;
+
+/** Path `/logs` or `/logs/`, in origin form or absolute form (RFC 9112 §3.2), whatever the query. */
+function isLogsPath(target: string): boolean {
+  if (target === '/logs') return true;
+  return /^(?:https?:\/\/[^/?#]*)?\/logs\/?(?:[?#]|$)/i.test(target);
+}

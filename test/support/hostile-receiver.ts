@@ -1,0 +1,110 @@
+import { once } from 'node:events';
+import net, { type AddressInfo, type Socket } from 'node:net';
+import tls from 'node:tls';
+import type { Credentials } from './certificates.ts';
+
+/** What a receiver does with a connection once it has it: after the TLS handshake, when it has credentials. */
+export type Behaviour = (socket: Socket) => void;
+
+/** A receiver that does one wrong thing, again and again. */
+export class HostileReceiver implements AsyncDisposable {
+  connections = 0;
+  readonly open = new Set<Socket>();
+  readonly #server: net.Server;
+  #wake = (): void => {};
+
+  private constructor(behaviour: Behaviour, credentials: Credentials | undefined) {
+    this.#server = credentials ? tls.createServer(credentials, behaviour) : net.createServer(behaviour);
+    this.#server.on('tlsClientError', () => {});
+    this.#server.on('connection', (socket) => {
+      this.connections++;
+      this.open.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        this.open.delete(socket);
+        this.#wake();
+      });
+      this.#wake();
+    });
+    this.#server.on('secureConnection', (socket: Socket) => socket.on('error', () => {}));
+  }
+
+  static async listen(behaviour: Behaviour, credentials?: Credentials): Promise<HostileReceiver> {
+    const receiver = new HostileReceiver(behaviour, credentials);
+    receiver.#server.listen(0, '127.0.0.1');
+    await once(receiver.#server, 'listening');
+    return receiver;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Resolves when `isDone` holds; it is asked after every connection that opens or closes. */
+  async until(isDone: () => boolean): Promise<void> {
+    while (!isDone()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    for (const socket of this.open) socket.destroy();
+    await once(this.#server, 'close');
+  }
+}
+
+/** Accepts and says nothing; as a plain server to a TLS client it hangs before the handshake. */
+export const silent: Behaviour = () => {};
+
+/** Reads everything and answers nothing. */
+export const swallow: Behaviour = (socket) => {
+  socket.resume();
+};
+
+/** Sends `text` as soon as the first byte of a request is there. */
+export function say(text: string): Behaviour {
+  return (socket) => {
+    socket.once('data', () => socket.write(text));
+  };
+}
+
+/** Sends `text` and closes. */
+export function sayAndClose(text: string): Behaviour {
+  return (socket) => {
+    socket.once('data', () => socket.end(text));
+  };
+}
+
+/** Sends `text` and resets the connection. */
+export function sayAndReset(text: string): Behaviour {
+  return (socket) => {
+    socket.once('data', () => socket.write(text, () => socket.resetAndDestroy()));
+  };
+}
+
+/** Sends `text`, then the same piece for ever, as fast as it is taken. */
+export function flood(text: string): Behaviour {
+  return (socket) => {
+    const piece = Buffer.alloc(16 * 1024, 'x');
+    const go = (): void => {
+      while (!socket.destroyed && socket.write(piece));
+    };
+    socket.once('data', () => {
+      socket.write(text);
+      go();
+    });
+    socket.on('drain', go);
+  };
+}
+
+/** One byte of an answer per `everyMs`, and no end. */
+export function drip(text: string, everyMs: number): Behaviour {
+  return (socket) => {
+    let at = 0;
+    const timer = setInterval(() => socket.write(text[at++] ?? 'x'), everyMs);
+    socket.resume().on('close', () => clearInterval(timer));
+  };
+}
