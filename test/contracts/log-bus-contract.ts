@@ -60,6 +60,32 @@ export function logBusContract(name: string, make: () => Promise<LogBusFixture>)
     );
 
     test(
+      'shows nothing of an append before it is durable: neither by bounds, nor by a page that ends at the head',
+      withBus(async (bus) => {
+        const live = new Set<number>();
+        bus.subscribe({
+          assigned: () => undefined,
+          revoked: () => undefined,
+          records: (_p, records) => records.forEach((r) => live.add(r.position.offset)),
+        });
+        const start = (await bus.bounds(bus.partitionOf(one))).oldest.position;
+        const appends = Array.from({ length: 50 }, (_, i) =>
+          bus.append([linesRecord(1, [`${i}`])]),
+        );
+        let isDone = false;
+        void Promise.all(appends).then(() => (isDone = true));
+        while (!isDone) {
+          const { head } = await bus.bounds(bus.partitionOf(one), one);
+          expect(head.position.offset).toBeLessThanOrEqual(live.size);
+          const page = await bus.read(start, 1 << 20, one);
+          expect(page.next.appSeq).toBe(page.records.length);
+          expect(page.next.position.offset).toBe(page.records.length);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }),
+    );
+
+    test(
       'keeps the order of concurrent appends the same for every reader',
       withBus(async (bus) => {
         const live: string[] = [];

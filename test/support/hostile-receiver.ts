@@ -56,11 +56,8 @@ export class HostileReceiver implements AsyncDisposable {
   }
 }
 
-/** Accepts and says nothing; as a plain server to a TLS client it hangs before the handshake. */
-export const silent: Behaviour = () => {};
-
-/** Reads everything and answers nothing. */
-export const swallow: Behaviour = (socket) => {
+/** Reads everything and answers nothing; as a plain server to a TLS client it hangs before the handshake. */
+export const silent: Behaviour = (socket) => {
   socket.resume();
 };
 

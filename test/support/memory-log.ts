@@ -97,7 +97,14 @@ export class MemoryLog implements LogBus {
 
   bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {
     const position = this.#position(partition, this.#oldest[partition] ?? 0);
-    const oldest = { position, appSeq: this.#seqAt(app, partition, position), previous: null };
+    const before = (this.#records[partition] ?? []).findLast(
+      (r) => r.record.app === app && r.position.offset < position.offset,
+    );
+    const oldest = {
+      position,
+      appSeq: this.#seqAt(app, partition, position),
+      previous: before?.position ?? null,
+    };
     return Promise.resolve({ oldest, head: this.#head(partition, app) });
   }
 

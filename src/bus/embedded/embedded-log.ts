@@ -138,19 +138,17 @@ export class EmbeddedLog implements LogBus {
 
   async count(app: AppId, from: Position, to: Position): Promise<number> {
     const reader = this.#reader(this.partitionOf(app));
-    const [seqFrom, seqTo] = [await reader.seqAt(app, from), await reader.seqAt(app, to)];
-    return Math.max(0, seqTo - seqFrom);
+    const start = await reader.boundAt(app, from);
+    const end = await reader.boundAt(app, to);
+    return Math.max(0, end.appSeq - start.appSeq);
   }
 
   async bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {
     const reader = this.#reader(partition);
-    const { oldest } = reader;
     const head = reader.head(app);
-    if (app === undefined) return { oldest: { position: oldest, appSeq: 0, previous: null }, head };
-    return {
-      oldest: { position: oldest, appSeq: await reader.seqAt(app, oldest), previous: null },
-      head,
-    };
+    const position = reader.oldest;
+    if (app === undefined) return { oldest: { position, appSeq: 0, previous: null }, head };
+    return { oldest: await reader.boundAt(app, position), head };
   }
 
   problem(): string | undefined {

@@ -1,6 +1,7 @@
 import { DependencyError } from '../../core/errors.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { AppId } from '../../core/ids.ts';
 import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { StoredRecord } from '../bus.ts';
@@ -55,8 +56,6 @@ interface Append {
 interface Encoded {
   readonly stored: StoredRecord;
   readonly envelope: Buffer;
-  readonly head: AppHead;
-  readonly headBefore: AppHead;
 }
 
 const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
@@ -83,6 +82,8 @@ export class PartitionLog {
   readonly #options: PartitionLogOptions;
   readonly #parts: PartitionLogParts;
   #active: IndexBuilder;
+  /** Heads of the apps in the group that is being written. Nobody sees them before it is durable. */
+  readonly #ahead = new Map<AppId, AppHead>();
   #queue: Append[] = [];
   #queuedBytes = 0;
   #committing: Promise<void> | undefined;
@@ -159,14 +160,15 @@ export class PartitionLog {
 
   async #commitGroup(group: readonly Append[]): Promise<void> {
     const startedMs = this.#parts.clock.monotonicMs();
-    const encoded = group.flatMap((append) => append.records.map((record) => this.#encode(record)));
+    const records = group.flatMap((append) => append.records);
+    const encoded = records.map((record, i) => this.#encode(record, this.headOffset + i));
     const segment = this.#activeSegment();
     const at = segment.bytes;
     let bytes: number;
     try {
       bytes = await this.#write(segment, at, encoded);
     } catch (error) {
-      await this.#undo(group, encoded, error);
+      await this.#undo(group, error);
       return;
     }
     this.#publish(segment, at, encoded);
@@ -176,20 +178,13 @@ export class PartitionLog {
     if (segment.bytes >= this.#options.segmentBytes) await this.#seal(segment);
   }
 
-  /** Numbers a record: the next offset, and the app's next line. */
-  #encode(record: LogRecord): Encoded {
-    const head = this.heads.of(record.app);
-    const headBefore = { ...head };
-    const position = this.#position(this.headOffset++);
+  /** Numbers a record: the group's next offset, and the app's next line. */
+  #encode(record: LogRecord, offset: number): Encoded {
+    const head = this.#ahead.get(record.app) ?? this.heads.peek(record.app);
+    const position = this.#position(offset);
     const stored = { record, position, appSeq: head.seq, previous: head.previous };
-    head.seq += record.lines;
-    head.previous = position;
-    return {
-      stored,
-      envelope: encodeEnvelope(record, position.offset, stored.appSeq),
-      head,
-      headBefore,
-    };
+    this.#ahead.set(record.app, { seq: head.seq + record.lines, previous: position });
+    return { stored, envelope: encodeEnvelope(record, offset, stored.appSeq) };
   }
 
   async #write(segment: Segment, at: number, encoded: readonly Encoded[]): Promise<number> {
@@ -222,17 +217,15 @@ export class PartitionLog {
       fileAt += bytes;
     }
     segment.bytes = fileAt;
+    this.headOffset += encoded.length;
+    for (const [app, head] of this.#ahead) Object.assign(this.heads.of(app), head);
+    this.#ahead.clear();
     this.#parts.publish(encoded.map(({ stored }) => stored));
   }
 
-  /** Nothing of the group counts: numbers go back in reverse order, and so does the end of the file. */
-  async #undo(
-    group: readonly Append[],
-    encoded: readonly Encoded[],
-    error: unknown,
-  ): Promise<void> {
-    for (const { head, headBefore } of [...encoded].reverse()) Object.assign(head, headBefore);
-    this.headOffset -= encoded.length;
+  /** Nothing of the group counts: its numbers are given again, and the end of the file goes back. */
+  async #undo(group: readonly Append[], error: unknown): Promise<void> {
+    this.#ahead.clear();
     const isNoSpace = noSpaceCodes.includes((error as NodeJS.ErrnoException).code);
     let failure: unknown = isNoSpace ? undefined : error;
     try {

@@ -161,17 +161,21 @@ export class SegmentReader {
     return found;
   }
 
-  /** Lines of the app before `position`. */
-  async seqAt(app: AppId, position: Position): Promise<number> {
+  /** The app's numbers at `position`. */
+  async boundAt(app: AppId, position: Position): Promise<Bound> {
     const at = this.clamp(position);
     const { seq, previous } = this.#source.heads.peek(app);
-    if (previous === null || previous.offset < at.offset) return seq;
-    for (const segment of this.#segmentsFrom(at.offset, previous)) {
-      const run = (await this.#parts.indexes.of(segment)).find(app);
-      const i = run ? firstAtOrAfter(run, at.offset) : 0;
-      if (run && i < run.records) return this.#seqWithin(run, i, at);
+    if (previous !== null && previous.offset >= at.offset) {
+      for (const segment of this.#segmentsFrom(at.offset, previous)) {
+        const run = (await this.#parts.indexes.of(segment)).find(app);
+        const i = run ? firstAtOrAfter(run, at.offset) : 0;
+        if (run && i < run.records) {
+          const appSeq = this.#seqWithin(run, i, at);
+          return { position: at, appSeq, previous: this.#previousOf(run, i) };
+        }
+      }
     }
-    return seq;
+    return { position: at, appSeq: seq, previous };
   }
 
   /** The segments in which records in [offset, last] may lie. */

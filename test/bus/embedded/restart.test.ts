@@ -168,6 +168,9 @@ test('starts a read below the oldest line at the oldest, with its numbers', asyn
   expect(page.from.position.offset).toBeGreaterThan(0);
   expect(page.from.appSeq).toBe(page.records[0]?.appSeq);
   expect(page.from.appSeq).toBeGreaterThan(0);
+  const { oldest } = await bus.bounds(0, one);
+  expect(oldest).toEqual(page.from);
+  expect(oldest.previous?.offset).toBeLessThan(oldest.position.offset);
   await bus.close();
 });
 

@@ -1,0 +1,242 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Registry as MetricsRegistry } from 'prom-client';
+import { registerProcessMetrics } from './admin/admin-metrics.ts';
+import { createAdminServer } from './admin/admin-server.ts';
+import type { LogBus } from './bus/bus.ts';
+import { BusMetrics } from './bus/embedded/bus-metrics.ts';
+import { lockDirectory } from './bus/embedded/directory-lock.ts';
+import { EmbeddedLog } from './bus/embedded/embedded-log.ts';
+import { NodeStorage } from './bus/embedded/node-storage.ts';
+import type { Config } from './config/config.ts';
+import { version } from './config/version.ts';
+import { createController } from './controller/controller.ts';
+import type { Mailer } from './controller/mail/mailer.ts';
+import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
+import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
+import { systemChance } from './core/chance.ts';
+import { systemClock } from './core/clock.ts';
+import { ConfigError } from './core/errors.ts';
+import type { AppId } from './core/ids.ts';
+import { Lifecycle } from './core/lifecycle.ts';
+import type { Logger } from './core/logger.ts';
+import { formatPosition } from './core/position.ts';
+import type { Service } from './core/service.ts';
+import { createDrainWorker } from './drains/create-drain-worker.ts';
+import { DrainGate } from './drains/drain-gate.ts';
+import { DrainManager } from './drains/drain-manager.ts';
+import { DrainMetrics } from './drains/drain-metrics.ts';
+import { createEgress, type Egress } from './drains/egress/create-egress.ts';
+import { TcpQueues } from './drains/syslog/tcp-queues.ts';
+import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
+import { createIngest } from './ingest/create-ingest.ts';
+import { PublicServer } from './public-server.ts';
+import { openKeyRing } from './registry/key-ring.ts';
+import type { Registry } from './registry/registry.ts';
+import { openSqlRegistry } from './registry/sql/sql-registry.ts';
+import { Router } from './router/router.ts';
+import { RouterMetrics } from './router/router-metrics.ts';
+import { TailHub } from './tail/tail-hub.ts';
+import { TailMetrics } from './tail/tail-metrics.ts';
+
+export interface App {
+  readonly publicUrl: string;
+  readonly adminUrl: string;
+  /** The data directory was empty. */
+  readonly firstStart: boolean;
+  close(signal: AbortSignal): Promise<void>;
+}
+
+export interface AppParts {
+  readonly logger: Logger;
+  /** The process must end with this exit code. */
+  readonly onFatal: (error: unknown, exitCode: number) => void;
+  /** For whoever started the program, on the terminal. */
+  readonly announce: (line: string) => void;
+}
+
+/** What every part gets. */
+interface Common extends AppParts {
+  readonly clock: typeof systemClock;
+  readonly chance: typeof systemChance;
+  readonly metricsRegistry: MetricsRegistry;
+}
+
+const ioErrorExit = 74;
+
+/**
+ * Makes the parts in the order in which they need each other. The close goes the other way, but for the door,
+ * which is shut first: ready off → no new connections → requests finished → drains flushed → tails ended →
+ * log → registry.
+ */
+export async function createApp(config: Config, parts: AppParts): Promise<App> {
+  const metricsRegistry = new MetricsRegistry();
+  registerProcessMetrics(metricsRegistry, { version, node: process.version });
+  const common: Common = { ...parts, clock: systemClock, chance: systemChance, metricsRegistry };
+  const lifecycle = new Lifecycle(parts.logger);
+  try {
+    return await start(config, common, lifecycle);
+  } catch (error) {
+    await lifecycle.close(AbortSignal.abort()).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function start(config: Config, common: Common, lifecycle: Lifecycle): Promise<App> {
+  const { dataDir } = config.process;
+  const { metricsRegistry, logger } = common;
+  const readiness = new Map<string, Pick<Service, 'problem'>>();
+  readiness.set('start', { problem: () => 'starting' });
+
+  const lock = lockDirectory(dataDir);
+  lifecycle.add('lock', { close: () => Promise.resolve(lock.release()) });
+  const storage = new NodeStorage(dataDir);
+  const firstStart = !(await storage.list('.')).includes('log.json');
+  const admin = await createAdminServer(config.admin, {
+    registry: metricsRegistry,
+    logger,
+    parts: () => new Map([...readiness].map(([name, part]) => [name, part.problem()])),
+  });
+  lifecycle.add('admin', admin);
+  const door = lifecycle.add('door', new PublicServer(config.http));
+  const doorUrl = await door.listen();
+
+  const registry = lifecycle.add('registry', await openRegistry(config, common));
+  const bus = lifecycle.add('bus', await openBus(config, common, storage));
+  const router = lifecycle.add(
+    'router',
+    new Router({ bus, metrics: new RouterMetrics(metricsRegistry) }),
+  );
+  router.start();
+  const attach = router.attach.bind(router);
+  const tail = new TailHub(config.tail, {
+    ...common,
+    bus,
+    attach,
+    metrics: new TailMetrics(metricsRegistry),
+  });
+  const egress = await openEgress(config, common);
+  const drains = createDrains(config, { ...common, bus, registry, attach, egress });
+  await drains.start();
+  const publicUrl = config.http.publicUrl ?? doorUrl;
+  const controller = await createController(
+    { ...config.controller, publicUrl, logsUrl: config.http.logsUrl ?? `${publicUrl}/logs` },
+    {
+      ...common,
+      registry,
+      mailer: createMailer(config, common),
+      logStreams: tail,
+      drainGate: new DrainGate(urlPolicy(config, egress)),
+      appHead: { headOf: (app) => headOf(bus, app) },
+    },
+  );
+  lifecycle.add('controller', controller);
+  // Together, so that a receiver which does not answer cannot keep the tails from a proper end.
+  lifecycle.add('drains and tails', {
+    close: async (signal) => void (await Promise.all([drains.close(signal), tail.close(signal)])),
+  });
+  const ingest = await createIngest(
+    { ...config.ingest, dataDir },
+    { ...common, bus, tokens: registry },
+  );
+  lifecycle.add('ingest', ingest);
+
+  door.open({ logs: ingest, api: controller });
+  readiness.set('log', bus);
+  readiness.set('router', router);
+  readiness.delete('start');
+  return {
+    publicUrl: doorUrl,
+    adminUrl: admin.url,
+    firstStart,
+    close: (signal) => {
+      readiness.set('stop', { problem: () => 'stopping' });
+      door.stopAccepting();
+      return lifecycle.close(signal);
+    },
+  };
+}
+
+async function openRegistry(config: Config, common: Common): Promise<Registry> {
+  const { dataDir } = config.process;
+  const keyRing = await openKeyRing({ file: join(dataDir, 'keys') }, common);
+  return openSqlRegistry(
+    { ...config.registry, file: join(dataDir, 'registry.sqlite') },
+    { ...common, keyRing },
+  );
+}
+
+async function openBus(config: Config, common: Common, storage: NodeStorage): Promise<EmbeddedLog> {
+  return EmbeddedLog.open(config.bus, {
+    ...common,
+    storage,
+    metrics: new BusMetrics(common.metricsRegistry),
+    onFatal: (error) => common.onFatal(error, ioErrorExit),
+  });
+}
+
+async function openEgress(config: Config, common: Common): Promise<Egress> {
+  const { egress } = config.drains;
+  const extra = egress.caFile === undefined ? {} : { extraPem: await readPem(egress.caFile) };
+  return createEgress({ ...egress, ...extra }, { ...common, registry: common.metricsRegistry });
+}
+
+async function readPem(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError([`SPILLWAY_EGRESS_CA_FILE cannot be read (${code ?? 'error'}): ${file}`]);
+  }
+}
+
+function createDrains(
+  config: Config,
+  parts: Common & {
+    bus: LogBus;
+    registry: Registry;
+    attach: Router['attach'];
+    egress: Egress;
+  },
+): DrainManager {
+  const metrics = new DrainMetrics(parts.metricsRegistry);
+  const { drains } = config;
+  const workerParts = {
+    ...parts,
+    metrics,
+    dialer: parts.egress.dialer,
+    tcpQueues: new TcpQueues(drains.tcpQueues, parts),
+  };
+  const options = {
+    ...drains,
+    plan: { ...drains, policy: urlPolicy(config, parts.egress) },
+    drain: {
+      https: { ...drains.https, userAgent: `Logplex/spillway-${version}` },
+      syslog: drains.syslog,
+    },
+  };
+  return new DrainManager(drains.manager, {
+    ...parts,
+    metrics,
+    makeWorker: (row, books, checkpoint) =>
+      createDrainWorker(options, workerParts, { row, books, checkpoint }),
+  });
+}
+
+function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
+  const { plain, insecure } = config.drains.egress;
+  return { plain, insecure, addresses: egress.policy };
+}
+
+function createMailer(config: Config, common: Common): Mailer {
+  const { smtpUrl, mailFrom: from, mailWaitMsMax, outboxFilesMax } = config.controller;
+  if (smtpUrl) return new SmtpMailer({ url: smtpUrl, from, waitMsMax: mailWaitMsMax });
+  const directory = join(config.process.dataDir, 'outbox');
+  return new OutboxMailer({ directory, from, filesMax: outboxFilesMax }, common);
+}
+
+/** Where an app's log ends now. */
+async function headOf(bus: LogBus, app: AppId): Promise<{ position: string; appSeq: number }> {
+  const { head } = await bus.bounds(bus.partitionOf(app), app);
+  return { position: formatPosition(head.position), appSeq: head.appSeq };
+}

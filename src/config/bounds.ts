@@ -1,0 +1,234 @@
+const kib = 1024;
+const mib = 1024 * kib;
+const secondMs = 1_000;
+const minuteMs = 60 * secondMs;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
+
+/**
+ * Every bound of every part with its default and the reason for it, by folder. What operators may set is
+ * laid over it by `parseConfig`; the rest is changed here, after reading the reason.
+ */
+export const bounds = {
+  process: {
+    /** A second from the close's deadline to the forced exit: long enough to write the last log line. */
+    exitGraceMs: 1 * secondMs,
+    /** Ctrl-C under npm reaches us twice, from the terminal and from npm; that is one wish to stop. */
+    signalRepeatMs: 100,
+  },
+
+  admin: {
+    /** A scraper, a prober or two, and a person. */
+    connectionsMax: 100,
+    /** Probers give up after a second; a request that trickles in is not one of them. */
+    requestMsMax: 5 * secondMs,
+  },
+
+  http: {
+    /** One log-shuttle per container keeps one connection; file descriptors are the scarce thing. */
+    connectionsMax: 20_000,
+    /** Headers that take longer are an attack or a dead peer. */
+    headersMsMax: 10 * secondMs,
+    /** For the API; `/logs` has its own, shorter limit. */
+    requestMsMax: 60 * secondMs,
+    /** Lines come in bursts: a connection is worth keeping, longer than the minute that proxies keep theirs. */
+    keepAliveMsMax: 75 * secondMs,
+  },
+
+  bus: {
+    /** What may wait for the next fsync; more than one slow fsync of a busy disk gathers. */
+    appendQueueBytesMax: 64 * mib,
+    /** One `writev` and one fsync: bounded so that the first waiter is not kept by the last. */
+    commitBytesMax: 8 * mib,
+    /** Catch-up must never queue in front of fsync. */
+    readsMax: 2,
+    /** Indexes of sealed segments are small; those that laggards and tails use stay in memory. */
+    indexCacheBytesMax: 64 * mib,
+    /** Space that lines leave to the checkpoints and the registry when the disk is full. */
+    freeBytesMin: 16 * mib,
+    /** How far a power cut may throw the cursors back, at most. */
+    checkpointSyncMs: 1 * secondMs,
+    /** The journal is rewritten when it is longer than this, and than several times what is alive in it. */
+    checkpointCompactBytesMin: 8 * mib,
+  },
+
+  registry: {
+    /** A writer of the same file that holds its lock longer than this is stuck. */
+    busyMsMax: 5 * secondMs,
+    appsPerUserMax: 1_000,
+    permissionsPerAppMax: 1_000,
+    /** Every login makes a key: laptops, servers and CI of one person. Beyond it the oldest ends. */
+    apiKeysPerUserMax: 100,
+    sshKeysPerUserMax: 100,
+    /** As the platform documents it. */
+    drainsPerAppMax: 5,
+    /** A rotation leaves the old token alive for a while; this many rotations within it. */
+    logTokensPerAppMax: 10,
+    /** Guesses at one confirmation code. */
+    codeAttemptsMax: 5,
+  },
+
+  ingest: {
+    /** log-shuttle gives up on a request after 5 s and then retries it; a status it would never retry. */
+    holdMsMax: 4 * secondMs,
+    /** A body that takes longer is slow on purpose, or its sender has gone. */
+    bodyMsMax: 20 * secondMs,
+    /** Bodies being read, held or made durable. One app may have an eighth of it. */
+    bytesInFlightMax: 128 * mib,
+    /** Header frames have their own bound; texts beyond this are cut, with a mark. Above log-shuttle's 10,000. */
+    messageBytesMax: 10_240,
+    /** Longer than log-shuttle's whole schedule of retries. */
+    repeatWindowMs: 2 * minuteMs,
+    /** Two minutes at 4,000 requests a second; 40 bytes each. */
+    repeatsMax: 500_000,
+    /** A token may be revoked: what we know of it is asked again after this. */
+    tokenFreshMs: 5 * secondMs,
+    /** A registry that takes longer cannot judge now; the sender's request still has time to be held. */
+    tokenAskMsMax: 2 * secondMs,
+    tokenRetryMs: 500,
+    tokenAsksMax: 100,
+    /** Known and unknown tokens remembered, each. */
+    tokensMax: 100_000,
+    /** For a start while the registry is down. */
+    tokensSaveMs: 10 * secondMs,
+    /** Two minutes at the sustained rate and a little more: a deploy that starts everything at once is not abuse. */
+    appBurstBytesMax: 512 * mib,
+    appBurstMessagesMax: 2_000_000,
+    /** Buckets remembered: an app that has been silent has a full one anyway. */
+    appBucketsMax: 100_000,
+    /** At most one notice per app and code in this time. */
+    noticeIntervalMs: 1 * minuteMs,
+    /** What senders other than log-shuttle are told to wait. */
+    retryAfterMs: 5 * secondMs,
+  },
+
+  drains: {
+    worker: {
+      /** Lines waiting in memory for one drain; beyond it the drain lags and reads the log. */
+      queueBytesMax: 4 * mib,
+      /** One page of a catch-up read. */
+      readBytesMax: 1 * mib,
+      retryBaseMs: 1 * secondMs,
+      /** A receiver that comes back is found within five minutes. */
+      retryMsMax: 5 * minuteMs,
+      /** A failure after so long without one is a new one, not the next of a row. */
+      stableMs: 1 * minuteMs,
+      /** A held drain is probed with its next batch this often. */
+      holdProbeMs: 5 * minuteMs,
+      /** Failed attempts for so long, without one success: nobody reads this drain. */
+      disableAfterMs: 5 * dayMs,
+      /** Requests spent on finding the offending lines of one batch. */
+      splitRequestsMax: 20,
+    },
+    manager: {
+      /** A registry that could not be read is read again after this. */
+      retryMs: 1 * secondMs,
+    },
+    /** At most one notice per drain and code in this time. */
+    noticeIntervalMs: 1 * minuteMs,
+    /** Logplex's receivers expect bodies of about this size. */
+    httpsBatch: { bytesMax: 100_000, linesMax: 500, waitMsMax: 1 * secondMs },
+    /** One write to a TLS socket; a stream has no requests to save, so lines hardly wait. */
+    syslogBatch: { bytesMax: 64 * kib, linesMax: 10_000, waitMsMax: 20 },
+    https: {
+      /** Look-up, connection, handshake, request and answer; longer than receivers take to store a batch. */
+      deliverMsMax: 30 * secondMs,
+      /** A name that changes its address is followed within this. */
+      connectionMsMax: 5 * minuteMs,
+      /** Load balancers close idle connections after a minute; a request must not meet that. */
+      idleMsMax: 4 * secondMs,
+      responseHeaderBytesMax: 16 * kib,
+      /** Nobody needs the body of an answer, and a hostile receiver may send one without end. */
+      responseBytesMax: 64 * kib,
+      responseBodyMsMax: 5 * secondMs,
+    },
+    syslog: {
+      /** What a peer may not have read yet when the connection breaks: sent again. */
+      windowMs: 2 * secondMs,
+      windowBytesMax: 8 * mib,
+      /** A peer that is gone without a word is found within twenty seconds, by TCP or by us. */
+      keepAliveMs: 10 * secondMs,
+      stallMsMax: 20 * secondMs,
+      /** A name that changes its address is followed within this. */
+      connectionMsMax: 60 * minuteMs,
+      finMsMax: 2 * secondMs,
+      tickMs: 250,
+      /** A receiver has nothing to say. */
+      receivedBytesMax: 64 * kib,
+    },
+    /** Readings of what TCP has not sent yet, for all drains at once. */
+    tcpQueues: { readingGapMs: 100 },
+    egress: {
+      /** All addresses of a name, one after the other with a stagger, handshake not included. */
+      connectMsMax: 10 * secondMs,
+      staggerMs: 250,
+      addressesMax: 8,
+      /** Connections being made: a host that hangs must not hold the dials of the others. */
+      dialsMax: 200,
+      dialsPerHostMax: 8,
+      /** A hostile name server must not hold more than its own drain. */
+      dnsTimeoutMs: 1 * secondMs,
+      dnsTries: 2,
+      /** Bounds of the records' own time to live. */
+      dnsCacheMsMin: 1 * secondMs,
+      dnsCacheMsMax: 1 * minuteMs,
+      dnsFailureCacheMs: 1 * secondMs,
+      dnsCacheNamesMax: 10_000,
+    },
+  },
+
+  tail: {
+    /** `num_lines` when the client does not say. */
+    historyLines: 100,
+    /** A client that comes back after a break sees at most so many of the lines it missed. */
+    resumeLinesMax: 100_000,
+    /** Lines gathered for one write; people do not see 20 ms. */
+    coalesceMs: 20,
+    /** Lines waiting for one slow client; beyond it lines are dropped, and counted for it. */
+    clientQueueBytesMax: 256 * kib,
+    /** Live records waiting for all clients of one app; beyond it the log is read. */
+    appQueueBytesMax: 4 * mib,
+    /** No progress at all for so long: the client is gone. */
+    stallMsMax: 1 * minuteMs,
+    /** Access that was taken away ends a session within this. */
+    authoriseEveryMs: 1 * minuteMs,
+    /** More often than gateways cut idle connections. */
+    pingEveryMs: 20 * secondMs,
+    /** Lines that the router never handed out are found within this. */
+    checkEveryMs: 5 * secondMs,
+    /** One app's users cannot keep the others' out. */
+    appSessionsMax: 100,
+    /** Origins, beside that of the request itself, whose pages may open websockets. */
+    originsAllowed: [] as readonly string[],
+  },
+
+  controller: {
+    /** Bodies of the API are small. */
+    bodyBytesMax: 1 * mib,
+    passwords: {
+      /** Argon2id as OWASP recommends it: 19 MiB, two passes, one lane. */
+      memoryKib: 19_456,
+      passes: 2,
+      /** Each takes a thread of the pool that also writes the log. */
+      concurrentMax: 2,
+      waitingMax: 100,
+    },
+    /** An account alone allows more than one address, so that a stranger cannot soon lock its owner out. */
+    passwordAttempts: {
+      windowMs: 15 * minuteMs,
+      perPairMax: 10,
+      perAccountMax: 50,
+      perAddressMax: 100,
+    },
+    /** Mails that somebody can have sent. */
+    mailAttempts: { windowMs: 1 * hourMs, perPairMax: 5, perAccountMax: 10, perAddressMax: 50 },
+    attemptEntriesMax: 100_000,
+    /** Mails that wait for the mail server. */
+    mailsPendingMax: 1_000,
+    /** For each of connecting, the greeting and silence in between. */
+    mailWaitMsMax: 20 * secondMs,
+    outboxFilesMax: 1_000,
+    /** After `rotate` the old token works so long: containers pick up the new one when they restart. */
+    tokenGraceMs: 24 * hourMs,
+  },
+} as const;

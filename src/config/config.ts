@@ -1,0 +1,214 @@
+import { ConfigError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import { bounds } from './bounds.ts';
+import type { Env } from './env.ts';
+import type { ListenAddress } from './value-parser.ts';
+import { isKubernetesService, nearestName } from './variable-name.ts';
+import { variables, type Variable } from './variables.ts';
+
+/** Everything that can be set, by folder; frozen. Bounds carry their unit in their name. */
+export interface Config {
+  readonly process: Bounds<'process'> & {
+    readonly roles: 'all';
+    /** The log, checkpoints, registry, keys and outbox live here. */
+    readonly dataDir: string;
+    readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+    /** JSON log lines also on a terminal. */
+    readonly production: boolean;
+    readonly shutdownMsMax: number;
+  };
+  readonly http: Bounds<'http'> & {
+    readonly listen: ListenAddress;
+    /** What clients are told; undefined is derived from the listener. */
+    readonly publicUrl: string | undefined;
+    readonly logsUrl: string | undefined;
+  };
+  readonly admin: Bounds<'admin'> & { readonly listen: ListenAddress };
+  readonly bus: Bounds<'bus'> & {
+    readonly kind: 'embedded';
+    readonly partitions: number;
+    readonly segmentBytes: number;
+    /** Lowered by a small disk to half of its free space plus the log's own bytes. */
+    readonly retentionBytesMax: number;
+    readonly retentionAgeMsMax: number;
+  };
+  readonly registry: Bounds<'registry'> & { readonly kind: 'sqlite' };
+  readonly ingest: Bounds<'ingest'> & {
+    readonly strict: boolean;
+    readonly bodyBytesMax: number;
+    /** Sustained rates of one app; 0 is no limit. */
+    readonly appBytesPerSecond: number;
+    readonly appMessagesPerSecond: number;
+  };
+  readonly drains: Omit<Bounds<'drains'>, 'egress'> & {
+    readonly egress: Bounds<'drains'>['egress'] & EgressRules;
+  };
+  readonly tail: Bounds<'tail'> & {
+    readonly sessionsMax: number;
+    readonly historyLinesMax: number;
+    readonly historyAgeMsMax: number;
+  };
+  readonly controller: Bounds<'controller'> & {
+    /** undefined writes mail into the outbox. */
+    readonly smtpUrl: Secret<string> | undefined;
+    readonly mailFrom: string;
+    /** Networks in CIDR form whose `X-Forwarded-For` is believed. */
+    readonly trustedProxies: readonly string[];
+  };
+}
+
+/** Where drains may connect to. */
+interface EgressRules {
+  /** Networks in CIDR form, reachable although they are not public. */
+  readonly allow: readonly string[];
+  readonly plain: boolean;
+  readonly insecure: boolean;
+  readonly caFile: string | undefined;
+}
+
+type Bounds<Folder extends keyof typeof bounds> = Widened<(typeof bounds)[Folder]>;
+type Widened<T> = T extends number ? number : { readonly [Key in keyof T]: Widened<T[Key]> };
+
+export interface ParsedConfig {
+  readonly config: Config;
+  /** What is probably a mistake, though one that can be started with. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Pure. Throws one {@link ConfigError} with every problem. A `SPILLWAY_*` name that is not ours is a warning,
+ * because another version's variable must not stop a start, and a problem to whoever asks strictly.
+ */
+export function parseConfig(env: Env, { strict = false } = {}): ParsedConfig {
+  const problems: string[] = [];
+  const values = readValues(env, problems);
+  const unknown = unknownNames(env);
+  if (strict) problems.push(...unknown);
+  if (env.get('NODE_TLS_REJECT_UNAUTHORIZED') === '0') {
+    problems.push(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off for the whole process; unset it',
+    );
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  const config = buildConfig(values as Values, env);
+  return { config: freeze(config), warnings: [...unknown, ...doubts(config)] };
+}
+
+type Names = keyof typeof variables;
+/** A variable without a default may be absent; the others always have a value. */
+type Values = {
+  readonly [Name in Names]: (typeof variables)[Name] extends Variable<infer T>
+    ? (typeof variables)[Name]['fallback'] extends { readonly text: string }
+      ? T
+      : T | undefined
+    : never;
+};
+
+function readValues(env: Env, problems: string[]): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [key, variable] of Object.entries<Variable>(variables)) {
+    const { name, fallback } = variable;
+    const text = env.get(name) ?? ('text' in fallback ? fallback.text : undefined);
+    if (text === undefined) continue;
+    const parsed = variable.parse(text);
+    if (parsed.ok) values[key] = parsed.value;
+    else problems.push(`${name} ${parsed.problem}`);
+  }
+  return values;
+}
+
+function buildConfig(values: Values, env: Env): Config {
+  return {
+    process: {
+      ...bounds.process,
+      roles: values.roles,
+      dataDir: values.dataDir,
+      logLevel: values.logLevel,
+      production: env.get('NODE_ENV') === 'production',
+      shutdownMsMax: values.shutdownSeconds,
+    },
+    http: {
+      ...bounds.http,
+      listen: values.listen,
+      publicUrl: values.publicUrl,
+      logsUrl: values.logsUrl,
+    },
+    admin: { ...bounds.admin, listen: values.adminListen },
+    bus: {
+      ...bounds.bus,
+      kind: 'embedded',
+      partitions: values.partitions,
+      segmentBytes: values.segmentBytes,
+      retentionAgeMsMax: values.retentionHours,
+      retentionBytesMax: values.retentionBytes,
+    },
+    registry: { ...bounds.registry, kind: 'sqlite' },
+    ingest: {
+      ...bounds.ingest,
+      strict: values.ingestStrict,
+      bodyBytesMax: values.ingestBodyBytesMax,
+      // One app may hold an eighth: it must be able to send its largest body, twice.
+      bytesInFlightMax: Math.max(bounds.ingest.bytesInFlightMax, 16 * values.ingestBodyBytesMax),
+      appBytesPerSecond: values.appRateBytes,
+      appMessagesPerSecond: values.appRateMessages,
+    },
+    drains: {
+      ...bounds.drains,
+      egress: {
+        ...bounds.drains.egress,
+        allow: values.egressAllow,
+        plain: values.egressPlain,
+        insecure: values.egressInsecure,
+        caFile: values.egressCaFile,
+      },
+    },
+    tail: {
+      ...bounds.tail,
+      sessionsMax: values.tailClients,
+      historyLinesMax: values.tailLines,
+      historyAgeMsMax: values.tailHours,
+    },
+    controller: {
+      ...bounds.controller,
+      smtpUrl: values.smtpUrl,
+      mailFrom: values.mailFrom ?? defaultSender(values.publicUrl),
+      trustedProxies: values.trustedProxies,
+    },
+  };
+}
+
+function defaultSender(publicUrl: string | undefined): string {
+  return `spillway@${publicUrl === undefined ? 'localhost' : new URL(publicUrl).hostname}`;
+}
+
+function unknownNames(env: Env): string[] {
+  const known = Object.values<Variable>(variables).map(({ name }) => name);
+  const warnings: string[] = [];
+  for (const [name, value] of env) {
+    if (!name.startsWith('SPILLWAY_') || known.includes(name)) continue;
+    if (isKubernetesService(name, value)) continue;
+    const nearest = nearestName(name, known);
+    const suggestion = nearest === undefined ? 'see spillway --help' : `did you mean ${nearest}?`;
+    warnings.push(`${name} is not a variable of Spillway; ${suggestion}`);
+  }
+  return warnings;
+}
+
+/** Settings that contradict each other, though each is valid alone. */
+function doubts({ bus }: Config): string[] {
+  const warnings: string[] = [];
+  if (bus.retentionBytesMax < 2 * bus.segmentBytes) {
+    warnings.push(
+      'SPILLWAY_RETENTION_BYTES is less than two segments (SPILLWAY_SEGMENT_BYTES): the segment being written always stays, so the log will be larger',
+    );
+  }
+  return warnings;
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.values(value).forEach(freeze);
+    Object.freeze(value);
+  }
+  return value;
+}
