@@ -7,6 +7,8 @@ export interface PublicServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly connectionsMax: number;
   readonly headersMsMax: number;
+  /** From the first byte of a request to its last, for doors that have no shorter limit. */
+  readonly requestMsMax: number;
   readonly keepAliveMsMax: number;
 }
 
@@ -20,30 +22,35 @@ export interface PublicServerParts {
   };
 }
 
-/** The one public door. */
+/** The one public door. It listens before what is behind it is ready: until `open`, requests wait. */
 export class PublicServer {
   readonly #options: PublicServerOptions;
   readonly #server: Server;
+  readonly #opened = Promise.withResolvers<PublicServerParts>();
+  #parts: PublicServerParts | undefined;
 
-  constructor(options: PublicServerOptions, parts: PublicServerParts) {
+  constructor(options: PublicServerOptions) {
     this.#options = options;
     this.#server = createServer(
       {
         headersTimeout: options.headersMsMax,
-        // Bodies have their own limits, each door its own; this one would answer with a status.
-        requestTimeout: 0,
+        requestTimeout: options.requestMsMax,
         keepAliveTimeout: options.keepAliveMsMax,
         connectionsCheckingInterval: checkMs,
         noDelay: true,
       },
-      (req, res) => {
-        if (isLogsPath(req.url ?? '')) parts.logs.handle(req, res);
-        else parts.api.handle(req, res);
-      },
+      (req, res) => this.#whenOpen((parts) => this.#handle(parts, req, res)),
     );
     this.#server.maxConnections = options.connectionsMax;
     this.#server.maxHeadersCount = headersMax;
-    this.#server.on('upgrade', (req, socket, head) => parts.api.upgrade(req, socket, head));
+    this.#server.on('upgrade', (req, socket, head) => {
+      this.#whenOpen((parts) => parts.api.upgrade(req, socket, head));
+    });
+  }
+
+  open(parts: PublicServerParts): void {
+    this.#parts = parts;
+    this.#opened.resolve(parts);
   }
 
   /** Resolves with `http://host:port`, the port being the one that was really taken. */
@@ -65,6 +72,16 @@ export class PublicServer {
     this.#server.close();
     this.#server.closeAllConnections();
     return Promise.resolve();
+  }
+
+  #whenOpen(pass: (parts: PublicServerParts) => void): void {
+    if (this.#parts) pass(this.#parts);
+    else void this.#opened.promise.then(pass);
+  }
+
+  #handle(parts: PublicServerParts, req: IncomingMessage, res: ServerResponse): void {
+    if (isLogsPath(req.url ?? '')) parts.logs.handle(req, res);
+    else parts.api.handle(req, res);
   }
 }
 

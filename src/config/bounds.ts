@@ -71,6 +71,8 @@ export const bounds = {
   ingest: {
     /** log-shuttle gives up on a request after 5 s and then retries it; a status it would never retry. */
     holdMsMax: 4 * secondMs,
+    /** Header fields of one request; senders have a dozen, a chain of proxies adds some. */
+    headersMax: 100,
     /** A body that takes longer is slow on purpose, or its sender has gone. */
     bodyMsMax: 20 * secondMs,
     /** Bodies being read, held or made durable. One app may have an eighth of it. */
@@ -79,7 +81,7 @@ export const bounds = {
     messageBytesMax: 10_240,
     /** Longer than log-shuttle's whole schedule of retries. */
     repeatWindowMs: 2 * minuteMs,
-    /** Two minutes at 4,000 requests a second; 40 bytes each. */
+    /** Two minutes at 4,000 requests a second. */
     repeatsMax: 500_000,
     /** A token may be revoked: what we know of it is asked again after this. */
     tokenFreshMs: 5 * secondMs,
@@ -91,7 +93,7 @@ export const bounds = {
     tokensMax: 100_000,
     /** For a start while the registry is down. */
     tokensSaveMs: 10 * secondMs,
-    /** Two minutes at the sustained rate and a little more: a deploy that starts everything at once is not abuse. */
+    /** A deploy that starts everything at once is not abuse. */
     appBurstBytesMax: 512 * mib,
     appBurstMessagesMax: 2_000_000,
     /** Buckets remembered: an app that has been silent has a full one anyway. */

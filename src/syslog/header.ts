@@ -54,23 +54,23 @@ export function scanHeader(bytes: Uint8Array, start: number, end: number, header
   if (at < 0 || bytes[at] !== 0x31 || at + 1 >= limit || bytes[at + 1] !== space) return false;
   at += 2;
   header.timeStart = at;
-  at = fieldEnd(bytes, at, limit);
+  at = fieldEnd(bytes, at, limit, end);
   if (at < 0 || at === limit) return false;
   header.timeEnd = at;
   header.hostStart = ++at;
-  at = fieldEnd(bytes, at, limit);
+  at = fieldEnd(bytes, at, limit, end);
   if (at < 0 || at === limit) return false;
   header.hostEnd = at;
   header.appStart = ++at;
-  at = fieldEnd(bytes, at, limit);
+  at = fieldEnd(bytes, at, limit, end);
   if (at < 0 || at === limit) return false;
   header.appEnd = at;
   header.procStart = ++at;
-  at = fieldEnd(bytes, at, limit);
+  at = fieldEnd(bytes, at, limit, end);
   if (at < 0 || at === limit) return false;
   header.procEnd = at;
   header.msgIdStart = ++at;
-  at = fieldEnd(bytes, at, limit);
+  at = fieldEnd(bytes, at, limit, end);
   if (at < 0 || (at === limit && limit < end)) return false;
   header.msgIdEnd = at;
   return scanRest(bytes, at, limit, end, header);
@@ -93,19 +93,19 @@ function scanPri(bytes: Uint8Array, start: number, limit: number, header: Header
 }
 
 /** The end of a non-empty field of visible bytes; -1 when there is none. */
-function fieldEnd(bytes: Uint8Array, start: number, limit: number): number {
+function fieldEnd(bytes: Uint8Array, start: number, limit: number, end: number): number {
   let at = start;
   for (; at < limit; at++) {
     const byte = bytes[at] as number;
     if (byte <= space || byte === delete_) break;
   }
   if (at === start) return -1;
-  return at === limit || bytes[at] === space || isLastNewline(bytes, at, limit) ? at : -1;
+  return at === limit || bytes[at] === space || isLastNewline(bytes, at, end) ? at : -1;
 }
 
 /** A message without text may still end in LF: `… web.1 -␊`. */
-function isLastNewline(bytes: Uint8Array, at: number, limit: number): boolean {
-  return bytes[at] === 0x0a && at + 1 === limit;
+function isLastNewline(bytes: Uint8Array, at: number, end: number): boolean {
+  return bytes[at] === 0x0a && at + 1 === end;
 }
 
 function scanRest(
@@ -123,21 +123,15 @@ function scanRest(
     const after = rest + 1;
     if (after === end) return setStructuredData(header, rest, after, after);
     if (bytes[after] === space) return setStructuredData(header, rest, after, after + 1);
-    if (bytes[after] === 0x0a && after + 1 === end) {
-      return setStructuredData(header, rest, after, after);
-    }
+    if (isLastNewline(bytes, after, end)) return setStructuredData(header, rest, after, after);
     return true;
   }
   if (bytes[rest] !== 0x5b) return true;
-  const sdEnd = structuredDataEnd(bytes, rest, limit);
+  const sdEnd = structuredDataEnd(bytes, rest, limit, end);
   if (sdEnd === notStructuredData) return true;
   if (sdEnd === cutOff) return limit === end;
-  return setStructuredData(
-    header,
-    rest,
-    sdEnd,
-    bytes[sdEnd] === space && sdEnd < end ? sdEnd + 1 : sdEnd,
-  );
+  const isFollowedBySpace = sdEnd < end && bytes[sdEnd] === space;
+  return setStructuredData(header, rest, sdEnd, isFollowedBySpace ? sdEnd + 1 : sdEnd);
 }
 
 function setStructuredData(header: Header, start: number, end: number, message: number): boolean {
@@ -151,22 +145,20 @@ const notStructuredData = -1;
 const cutOff = -2;
 
 /** The end of a run of SD-ELEMENTs (RFC 5424 §6.3), or one of the two constants. */
-function structuredDataEnd(bytes: Uint8Array, start: number, limit: number): number {
+function structuredDataEnd(bytes: Uint8Array, start: number, limit: number, end: number): number {
   let at = start;
   while (at < limit && bytes[at] === 0x5b) {
-    const end = elementEnd(bytes, at, limit);
-    if (end === cutOff) return cutOff;
-    if (end === notStructuredData) return notStructuredData;
-    at = end;
+    at = elementEnd(bytes, at, limit);
+    if (at < 0) return at;
   }
-  if (at === limit) return at;
-  return bytes[at] === space || bytes[at] === 0x0a ? at : notStructuredData;
+  if (at === end || bytes[at] === space || isLastNewline(bytes, at, end)) return at;
+  return at === limit && bytes[at] === 0x5b ? cutOff : notStructuredData;
 }
 
 function elementEnd(bytes: Uint8Array, start: number, limit: number): number {
   const idStart = start + 1;
   let at = nameEnd(bytes, idStart, limit);
-  if (at === limit) return cutOff;
+  if (at === limit) return cutOffName(idStart, limit);
   if (at === idStart) return notStructuredData;
   const idEnd = at;
   let params = 0;
@@ -182,7 +174,7 @@ function elementEnd(bytes: Uint8Array, start: number, limit: number): number {
 /** PARAM-NAME="PARAM-VALUE": in the value `"`, `\` and `]` are escaped by a backslash (§6.3.3). */
 function paramEnd(bytes: Uint8Array, start: number, limit: number): number {
   let at = nameEnd(bytes, start, limit);
-  if (at + 1 >= limit) return cutOff;
+  if (at + 1 >= limit) return cutOffName(start, limit);
   if (at === start || bytes[at] !== 0x3d || bytes[at + 1] !== 0x22) return notStructuredData;
   for (at += 2; at < limit; at++) {
     const byte = bytes[at];
@@ -203,6 +195,12 @@ function nameEnd(bytes: Uint8Array, start: number, limit: number): number {
   return at;
 }
 
+/** A name that runs to the limit and is longer than §6.3.2 allows was the beginning of a text. */
+function cutOffName(start: number, limit: number): number {
+  return limit - start > sdNameBytesMax ? notStructuredData : cutOff;
+}
+
+const sdNameBytesMax = 32;
 const registeredIds = ['timeQuality', 'origin', 'meta'];
 
 function mayStandAlone(bytes: Uint8Array, start: number, end: number): boolean {

@@ -9,12 +9,21 @@ export type Behaviour = (socket: Socket) => void;
 /** A receiver that does one wrong thing, again and again. */
 export class HostileReceiver implements AsyncDisposable {
   connections = 0;
+  /** Pieces of data that have come in. */
+  heard = 0;
   readonly open = new Set<Socket>();
   readonly #server: net.Server;
   #wake = (): void => {};
 
   private constructor(behaviour: Behaviour, credentials: Credentials | undefined) {
-    this.#server = credentials ? tls.createServer(credentials, behaviour) : net.createServer(behaviour);
+    const listener: Behaviour = (socket) => {
+      behaviour(socket);
+      socket.on('data', () => {
+        this.heard++;
+        this.#wake();
+      });
+    };
+    this.#server = credentials ? tls.createServer(credentials, listener) : net.createServer(listener);
     this.#server.on('tlsClientError', () => {});
     this.#server.on('connection', (socket) => {
       this.connections++;
@@ -40,7 +49,7 @@ export class HostileReceiver implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Resolves when `isDone` holds; it is asked after every connection that opens or closes. */
+  /** Resolves when `isDone` holds; it is asked after whatever happens. */
   async until(isDone: () => boolean): Promise<void> {
     while (!isDone()) {
       await new Promise<void>((resolve) => {

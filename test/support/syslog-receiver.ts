@@ -12,6 +12,8 @@ export class SyslogReceiver implements AsyncDisposable {
   /** Connections accepted while true are not read from. */
   isPaused = false;
   readonly #server: net.Server;
+  /** The TCP connections, below TLS where there is one. */
+  readonly #carriers = new Set<Socket>();
   readonly #scheme: string;
   #wake = (): void => {};
 
@@ -19,6 +21,10 @@ export class SyslogReceiver implements AsyncDisposable {
     const listener = (socket: Socket): void => this.#serve(socket);
     this.#server = credentials ? tls.createServer(credentials, listener) : net.createServer(listener);
     this.#server.on('tlsClientError', () => {});
+    this.#server.on('connection', (socket) => {
+      this.#carriers.add(socket);
+      socket.on('close', () => this.#carriers.delete(socket));
+    });
     this.#scheme = credentials ? 'syslog+tls' : 'syslog';
   }
 
@@ -48,7 +54,7 @@ export class SyslogReceiver implements AsyncDisposable {
 
   /** Ends every connection as the kernel does for a process that is killed with data unread. */
   reset(): void {
-    for (const socket of this.open) socket.resetAndDestroy();
+    for (const socket of this.#carriers) socket.resetAndDestroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,128 @@
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { ConfigError } from '../../core/errors.ts';
+
+/** `public` may be reached by anyone's drain, `operator` because the operator's list says so, the rest by none. */
+export type AddressVerdict = 'public' | 'operator' | 'refused';
+
+/**
+ * Which addresses a drain may connect to. IPv4: everything but the special ranges of IANA's registry and
+ * the wire server of one cloud, which has a public address. IPv6: only global unicast, less its special
+ * ranges; an IPv4 address inside an IPv6 one is judged itself.
+ */
+export class AddressPolicy {
+  readonly #allowed: readonly Network[];
+
+  /** @throws ConfigError naming every network that cannot be read. */
+  constructor(options: { readonly allow: readonly string[] }) {
+    const problems = options.allow.filter((text) => parseNetwork(text) === undefined);
+    if (problems.length > 0) {
+      throw new ConfigError(problems.map((text) => `not a network: "${text}"`));
+    }
+    this.#allowed = options.allow.map(mustParse);
+  }
+
+  /** Whether the operator allows anything that is not public: then names can only be judged when connecting. */
+  get allowsPrivate(): boolean {
+    return this.#allowed.length > 0;
+  }
+
+  /** `address` as `net.isIP` knows it; whatever else, zones included, is refused. */
+  judge(address: string): AddressVerdict {
+    if (isIP(address) === 0 || address.includes('%')) return 'refused';
+    const bytes = unmapped(ipaddr.parse(address).toByteArray());
+    if (this.#allowed.some((network) => contains(network, bytes))) return 'operator';
+    return (bytes.length === 4 ? isPublic4(bytes) : isPublic6(bytes)) ? 'public' : 'refused';
+  }
+
+  /** The addresses that `localhost` stands for here: those of loopback that the operator allows. */
+  loopback(): string[] {
+    return ['127.0.0.1', '::1'].filter((address) => this.judge(address) === 'operator');
+  }
+}
+
+type Bytes = readonly number[];
+
+interface Network {
+  readonly bytes: Bytes;
+  readonly bits: number;
+}
+
+function isPublic4(bytes: Bytes): boolean {
+  return !special4.some((network) => contains(network, bytes));
+}
+
+function isPublic6(bytes: Bytes): boolean {
+  if (contains(nat64, bytes)) return isPublic4(bytes.slice(12));
+  if (!contains(globalUnicast, bytes)) return false;
+  if (special6.some((network) => contains(network, bytes))) return false;
+  return !isIsatap(bytes) || isPublic4(bytes.slice(12));
+}
+
+/** RFC 5214 §6.1: an interface identifier of 0000:5efe or 0200:5efe carries an IPv4 address. */
+function isIsatap(bytes: Bytes): boolean {
+  return (
+    (bytes[8] === 0x00 || bytes[8] === 0x02) &&
+    bytes[9] === 0x00 &&
+    bytes[10] === 0x5e &&
+    bytes[11] === 0xfe
+  );
+}
+
+/** ::ffff:a.b.c.d is the IPv4 address itself. */
+function unmapped(bytes: Bytes): Bytes {
+  return bytes.length === 16 && contains(mapped, bytes) ? bytes.slice(12) : bytes;
+}
+
+function contains(network: Network, bytes: Bytes): boolean {
+  if (network.bytes.length !== bytes.length) return false;
+  const whole = network.bits >> 3;
+  for (let at = 0; at < whole; at++) if (network.bytes[at] !== bytes[at]) return false;
+  const rest = network.bits & 7;
+  if (rest === 0) return true;
+  const mask = (0xff << (8 - rest)) & 0xff;
+  return ((network.bytes[whole] ?? 0) & mask) === ((bytes[whole] ?? 0) & mask);
+}
+
+/** `address` or `address/bits`; undefined for anything else. */
+function parseNetwork(text: string): Network | undefined {
+  const match = /^([0-9a-f:.]+)(?:\/(\d{1,3}))?$/i.exec(text);
+  const address = match?.[1] ?? '';
+  if (isIP(address) === 0) return undefined;
+  const bytes = ipaddr.parse(address).toByteArray();
+  const bits = match?.[2] === undefined ? bytes.length * 8 : Number(match[2]);
+  return bits <= bytes.length * 8 ? { bytes, bits } : undefined;
+}
+
+function mustParse(text: string): Network {
+  const network = parseNetwork(text);
+  if (!network) throw new ConfigError([`not a network: "${text}"`]);
+  return network;
+}
+
+const mapped = mustParse('::ffff:0:0/96');
+/** RFC 6052: what a resolver of an IPv6-only network makes of an IPv4 answer. */
+const nat64 = mustParse('64:ff9b::/96');
+const globalUnicast = mustParse('2000::/3');
+
+const special4 = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '168.63.129.16/32',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.88.99.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+].map(mustParse);
+
+/** 2001::/23 holds Teredo, ORCHID and benchmarking; 2002::/16 is 6to4. Nobody receives logs there. */
+const special6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'].map(mustParse);

@@ -1,0 +1,85 @@
+/** Where a batch ends. */
+export interface BatchLimits {
+  readonly bytesMax: number;
+  /** Messages, those that are filtered out not counted. */
+  readonly linesMax: number;
+}
+
+/**
+ * The body of one batch while it is put together: one growing buffer, written by encoders at
+ * `buffer[length…]` after {@link reserve}. The counters are of the body since {@link begin}.
+ */
+export class FrameBuilder {
+  buffer: Buffer = nothing;
+  length = 0;
+  /** Messages in the body. */
+  messages = 0;
+  /** Lines that were looked at and left out, because the owner did not want them. */
+  filtered = 0;
+  #bytesMax = 0;
+  #linesMax = 0;
+
+  /** Starts a new body. */
+  begin(limits: BatchLimits): void {
+    this.length = 0;
+    this.messages = 0;
+    this.filtered = 0;
+    this.#bytesMax = limits.bytesMax;
+    this.#linesMax = limits.linesMax;
+  }
+
+  get isEmpty(): boolean {
+    return this.messages === 0;
+  }
+
+  /** Whether the batch is as large as it may be, without regard to what would come next. */
+  get isFull(): boolean {
+    return this.messages >= this.#linesMax || this.length >= this.#bytesMax;
+  }
+
+  /** Whether a message of `bytes` still belongs into this batch. A batch always takes its first. */
+  fits(bytes: number): boolean {
+    return (
+      this.messages === 0 ||
+      (this.length + bytes <= this.#bytesMax && this.messages < this.#linesMax)
+    );
+  }
+
+  /** Makes sure that `bytes` more can be written. */
+  reserve(bytes: number): void {
+    const needed = this.length + bytes;
+    if (needed > this.buffer.length) this.#grow(needed);
+  }
+
+  /** The body; the builder forgets it, so that it stays as it is. {@link recycle} may bring it back. */
+  take(): Buffer {
+    const body = this.buffer.subarray(0, this.length);
+    this.buffer = nothing;
+    this.length = 0;
+    return body;
+  }
+
+  /** Gives a taken body's memory back when nobody reads it any more; call before the next {@link begin}. */
+  recycle(body: Buffer): void {
+    if (this.buffer.length > 0 || body.byteOffset !== 0) return;
+    if (body.buffer.byteLength <= recycledBytesMax) this.buffer = Buffer.from(body.buffer);
+  }
+
+  /** Lets go of the memory: for drains that have nothing to send. */
+  release(): void {
+    this.buffer = nothing;
+    this.length = 0;
+  }
+
+  #grow(needed: number): void {
+    const size = Math.max(needed, Math.min(this.buffer.length * 2, recycledBytesMax), firstBytes);
+    // Of its own: a slice of the shared pool could not be handed on and given back.
+    const grown = Buffer.allocUnsafeSlow(size);
+    this.buffer.copy(grown, 0, 0, this.length);
+    this.buffer = grown;
+  }
+}
+
+const nothing = Buffer.alloc(0);
+const firstBytes = 8 * 1024;
+const recycledBytesMax = 256 * 1024;

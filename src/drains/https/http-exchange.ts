@@ -1,0 +1,108 @@
+import type { Socket } from 'node:net';
+import type { Dispatcher } from 'undici';
+import type { Clock } from '../../core/clock.ts';
+
+export interface HttpExchangeOptions {
+  readonly responseBytesMax: number;
+  /** How long a body may take once the status is known. */
+  readonly responseBodyMsMax: number;
+}
+
+export interface HttpExchangeParts {
+  readonly clock: Clock;
+  /** The connection in use; undefined while there is none. */
+  readonly socket: () => Socket | undefined;
+}
+
+export type HttpAnswer =
+  | { readonly kind: 'answered'; readonly status: number; readonly retryAfter: string | undefined }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/**
+ * One request and its answer. The status alone decides: the body is read only so that the connection can
+ * be used again, and a body that is too long or too slow ends the connection, not the verdict.
+ */
+export class HttpExchange implements Dispatcher.DispatchHandler {
+  readonly answer: Promise<HttpAnswer>;
+  readonly #options: HttpExchangeOptions;
+  readonly #parts: HttpExchangeParts;
+  readonly #resolve: (answer: HttpAnswer) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #answered: (HttpAnswer & { kind: 'answered' }) | undefined;
+  /** The answer came before the whole request was out. */
+  #isEarly = false;
+  #isSettled = false;
+  #bodyBytes = 0;
+  #cancelTimer = (): void => {};
+
+  constructor(options: HttpExchangeOptions, parts: HttpExchangeParts) {
+    this.#options = options;
+    this.#parts = parts;
+    const { promise, resolve } = Promise.withResolvers<HttpAnswer>();
+    this.answer = promise;
+    this.#resolve = resolve;
+  }
+
+  /** Ends the exchange, and its connection, where it is. */
+  abort(error: Error): void {
+    this.#settle({ kind: 'failed', error });
+    this.#controller?.abort(error);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#isSettled) controller.abort(new Error('given up before it began'));
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    if (status < 200 || this.#answered) return;
+    const retryAfter = headers['retry-after'];
+    this.#answered = {
+      kind: 'answered',
+      status,
+      retryAfter: typeof retryAfter === 'string' ? retryAfter : retryAfter?.[0],
+    };
+    this.#isEarly = this.#hasUnsent();
+    this.#cancelTimer = this.#parts.clock.after(this.#options.responseBodyMsMax, () => this.#cut());
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bodyBytes += chunk.length;
+    if (this.#bodyBytes > this.#options.responseBytesMax) this.#cut();
+  }
+
+  onResponseEnd(): void {
+    // The rest of the request must not go out any more: its buffer is about to be used for something else.
+    if (this.#hasUnsent()) this.#cut();
+    else if (this.#answered) this.#settle(this.#answered);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#settle(this.#verdict() ?? { kind: 'failed', error });
+  }
+
+  #cut(): void {
+    const error = new Error('the answer was broken off');
+    this.#settle(this.#verdict() ?? { kind: 'failed', error });
+    this.#parts.socket()?.destroy();
+  }
+
+  #hasUnsent(): boolean {
+    return (this.#parts.socket()?.writableLength ?? 0) > 0;
+  }
+
+  /** A success that was announced before the receiver can have seen the whole batch is none if the connection breaks. */
+  #verdict(): HttpAnswer | undefined {
+    return this.#isEarly && (this.#answered?.status ?? 0) < 300 ? undefined : this.#answered;
+  }
+
+  #settle(answer: HttpAnswer): void {
+    this.#isSettled = true;
+    this.#cancelTimer();
+    this.#resolve(answer);
+  }
+}

@@ -1,0 +1,304 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { LogBus } from '../bus/bus.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
+import { rejectedTotal, rejectReasons } from '../core/record.ts';
+import { answers, type Answer, type RequestOutcome } from './answers.ts';
+import { FairShare } from './fair-share.ts';
+import type { Inflater } from './inflater.ts';
+import type { IngestMetrics } from './ingest-metrics.ts';
+import { LogRequest } from './log-request.ts';
+import { RequestBody, type BodyDesk } from './request-body.ts';
+import type { RateLimiter } from './rate-limiter.ts';
+import type { Repeats } from './repeats.ts';
+import { readHead } from './request-head.ts';
+import { noneRejected, type Intake } from './request-intake.ts';
+import { RequestStore, type RequestDesk } from './request-store.ts';
+import { RequestWriter } from './request-writer.ts';
+import type { Access, Judgement, TokenCache } from './token-cache.ts';
+
+export interface IngestHandlerOptions {
+  /** From a request's start; log-shuttle gives up after five seconds. */
+  readonly holdMsMax: number;
+  /** From the start of reading the body. */
+  readonly bodyMsMax: number;
+  /** As sent, and inflated. */
+  readonly bodyBytesMax: number;
+  /** Bodies being read, held or made durable, of all apps; one app gets an eighth. */
+  readonly bytesInFlightMax: number;
+  /** Texts that are longer are cut. */
+  readonly messageBytesMax: number;
+  readonly headersMax: number;
+  /** What senders other than log-shuttle are told to wait. */
+  readonly retryAfterMs: number;
+  /** Logplex's all-or-nothing answers. */
+  readonly strict: boolean;
+}
+
+export interface IngestHandlerParts {
+  readonly bus: Pick<LogBus, 'append' | 'problem'>;
+  readonly tokens: Pick<TokenCache, 'judge'>;
+  readonly repeats: Repeats;
+  readonly limiter: RateLimiter;
+  readonly inflater: Pick<Inflater, 'inflate'>;
+  readonly metrics: IngestMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const sweepMs = 50;
+/** An answer was given before the body had come: so long is waited for its end. */
+const discardMsMax = 2000;
+/** Room taken before a body comes, when its length is not known. */
+const firstClaimBytes = 4096;
+/** What Node takes of a body that is not read; no more room than this is taken on a sender's word. */
+const unreadBytes = 64 * 1024;
+
+/**
+ * `POST /logs`. A request goes through these steps; where one cannot go on now, the request is held and the step
+ * is tried again, until the request is too old.
+ *
+ * ```
+ * judge ─► admit ─► read ─► open ─► take (RequestStore) ─► answer
+ *  sender   room     body    gzip    frames, repeats, log
+ * ```
+ */
+export class IngestHandler implements BodyDesk, RequestDesk {
+  readonly #options: IngestHandlerOptions;
+  readonly #parts: IngestHandlerParts;
+  readonly #writer: RequestWriter;
+  readonly #body: RequestBody;
+  readonly #store: RequestStore;
+  readonly #inFlight: FairShare;
+  /** Of requests that are held before their body is read. */
+  readonly #unread: FairShare;
+  /** Every request that has not ended, in order of arrival. */
+  readonly #open = new Set<LogRequest>();
+  #stopSweeping: (() => void) | undefined;
+  #isClosing = false;
+  #becameIdle: (() => void) | undefined;
+
+  constructor(options: IngestHandlerOptions, parts: IngestHandlerParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#writer = new RequestWriter(options);
+    this.#store = new RequestStore(options, parts, this);
+    this.#body = new RequestBody(options, parts, this);
+    const room = { bytesMax: options.bytesInFlightMax, appBytesMax: options.bytesInFlightMax / 8 };
+    this.#inFlight = new FairShare(room);
+    this.#unread = new FairShare(room);
+    parts.metrics.watch({
+      inFlightBytes: () => this.#inFlight.bytes,
+      heldRequests: () => this.#heldCount(),
+      rememberedRequests: () => parts.repeats.size,
+    });
+  }
+
+  start(): void {
+    this.#stopSweeping = this.#parts.clock.every(sweepMs, () => this.#sweep());
+  }
+
+  /** Stops admitting, gives up those that are held, and resolves when the others are answered. */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#isClosing = this.#writer.isClosing = true;
+    for (const request of this.#open) if (request.phase === 'held') this.#giveUp(request);
+    if (this.#open.size > 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#becameIdle = resolve;
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    this.#stopSweeping?.();
+    for (const request of this.#open) request.req.destroy();
+  }
+
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    const head = readHead(req, this.#options);
+    const request = new LogRequest(req, res, head, this.#parts.clock.monotonicMs());
+    this.#open.add(request);
+    if (head.refusal) this.refuse(request, head.refusal);
+    else if (this.#isClosing) this.#giveUp(request);
+    else this.#judge(request);
+  }
+
+  #judge(request: LogRequest): void {
+    const judgement = this.#parts.tokens.judge(request.head.authorization);
+    if (!(judgement instanceof Promise)) {
+      this.#judged(request, judgement);
+      return;
+    }
+    this.#holdUnread(request, undefined);
+    void judgement.then((later) => {
+      if (!request.isAnswered) this.#judged(request, later);
+    });
+  }
+
+  #judged(request: LogRequest, judgement: Judgement): void {
+    const { head } = request;
+    if (judgement === 'unjudged') {
+      this.#holdUnread(request, () => this.#judge(request));
+    } else if (judgement === 'unknown') {
+      this.#parts.metrics.authFailures[head.authorization === undefined ? 'missing' : 'unknown']++;
+      this.refuse(request, answers.unauthorised);
+    } else if (head.bodyRefusal) {
+      this.refuse(request, head.bodyRefusal);
+    } else {
+      request.access = judgement;
+      this.#admit(request, judgement);
+    }
+  }
+
+  #admit(request: LogRequest, { app }: Access): void {
+    const bytes = Math.min(request.head.contentLength ?? firstClaimBytes, unreadBytes);
+    const isReady = this.#parts.bus.problem() === undefined;
+    const claim = isReady ? this.#inFlight.claim(app, bytes) : undefined;
+    if (!claim) {
+      this.#holdUnread(request, () => this.#admit(request, request.access as Access));
+      return;
+    }
+    request.claim?.release();
+    request.claim = claim;
+    this.#body.read(request);
+  }
+
+  reading(request: LogRequest): void {
+    request.phase = 'reading';
+    request.readSinceMs ??= this.#parts.clock.monotonicMs();
+    request.dueMs = request.readSinceMs + this.#options.bodyMsMax;
+  }
+
+  hold(request: LogRequest, retry: (() => void) | undefined): void {
+    request.phase = 'held';
+    request.dueMs = request.startedMs + this.#options.holdMsMax;
+    request.retry = retry;
+    if (this.#isClosing) this.#giveUp(request);
+  }
+
+  /** What is not read of a body takes room too; where there is none the request is not even held. */
+  #holdUnread(request: LogRequest, retry: (() => void) | undefined): void {
+    if (!request.claim) {
+      request.claim = this.#unread.claim(request.access?.app ?? 0, unreadBytes);
+      request.res.once('close', () => {
+        if (!request.isAnswered && request.readSinceMs === undefined) this.gone(request);
+      });
+    }
+    if (request.claim) this.hold(request, retry);
+    else this.#giveUp(request);
+  }
+
+  storing(request: LogRequest): void {
+    request.phase = 'storing';
+    request.dueMs = this.#parts.clock.monotonicMs() + this.#options.holdMsMax;
+  }
+
+  complete(request: LogRequest, body: Buffer): void {
+    this.#store.take(request, body);
+  }
+
+  stored(request: LogRequest, intake: Intake): void {
+    this.#countStored(intake);
+    if (!request.isAnswered) {
+      const rejected = intake.rejected === noneRejected ? 0 : rejectedTotal(intake.rejected);
+      this.#count(intake.outcome);
+      if (intake.refusal) this.#writer.refuse(request, intake.refusal, rejected);
+      else this.#writer.accept(request, rejected);
+    }
+    this.#end(request);
+  }
+
+  failed(request: LogRequest): void {
+    if (request.isAnswered) this.#end(request);
+    else this.#giveUp(request);
+  }
+
+  gone(request: LogRequest): void {
+    if (!request.isAnswered) this.#count('gone');
+    request.isAnswered = true;
+    this.#end(request);
+  }
+
+  refuse(request: LogRequest, answer: Answer): void {
+    this.#count(answer.outcome);
+    this.#writer.refuse(request, answer);
+    this.#endWithStream(request);
+  }
+
+  /** There is no room, no log or no registry, and there has not been for too long. */
+  #giveUp(request: LogRequest): void {
+    this.#count(this.#writer.overload(request));
+    this.#store.abandon(request);
+    this.#endWithStream(request);
+  }
+
+  /** The rest of a body may still be on its way after the answer. */
+  #endWithStream(request: LogRequest): void {
+    if (request.isComplete || request.req.destroyed) {
+      this.#end(request);
+      return;
+    }
+    this.#release(request);
+    request.phase = 'discarding';
+    request.dueMs = this.#parts.clock.monotonicMs() + discardMsMax;
+    request.req.once('close', () => this.#end(request));
+  }
+
+  #end(request: LogRequest): void {
+    this.#open.delete(request);
+    this.#release(request);
+    if (this.#open.size === 0) this.#becameIdle?.();
+  }
+
+  #release(request: LogRequest): void {
+    request.claim?.release();
+    request.claim = undefined;
+  }
+
+  /** One timer for all: looks at every open request, oldest first. */
+  #sweep(): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    for (const request of this.#open) {
+      if (nowMs >= request.dueMs) this.#overdue(request);
+      else if (request.phase === 'held') request.retry?.();
+    }
+  }
+
+  #overdue(request: LogRequest): void {
+    request.dueMs = Infinity;
+    switch (request.phase) {
+      case 'held':
+        this.#giveUp(request);
+        return;
+      case 'reading':
+        this.#count('slow');
+        this.#writer.tooSlow(request);
+        this.#endWithStream(request);
+        return;
+      case 'storing':
+        // What it holds stays held until the log has said yes or no.
+        this.#count(this.#writer.overload(request));
+        return;
+      case 'discarding':
+        request.req.destroy();
+        return;
+    }
+  }
+
+  #count(outcome: RequestOutcome): void {
+    this.#parts.metrics.requests[outcome]++;
+  }
+
+  #countStored({ lines, records, cut }: Intake): void {
+    const { metrics } = this.#parts;
+    metrics.acceptedMessages += lines;
+    metrics.cutMessages += cut;
+    const rejected = records[0]?.rejected ?? noneRejected;
+    if (rejected === noneRejected) return;
+    for (const reason of rejectReasons) metrics.rejectedMessages[reason] += rejected[reason] ?? 0;
+  }
+
+  #heldCount(): number {
+    let held = 0;
+    for (const { phase } of this.#open) if (phase === 'held') held++;
+    return held;
+  }
+}

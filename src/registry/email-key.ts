@@ -1,0 +1,4 @@
+/** What makes two addresses the same account: the address without regard to case. */
+export function emailKey(email: string): string {
+  return email.normalize('NFC').toLowerCase();
+}

@@ -1,0 +1,148 @@
+import type { Selectable } from 'kysely';
+import type { Chance } from '../../core/chance.ts';
+import type { Clock } from '../../core/clock.ts';
+import { appId, drainId, type AppId, type DrainId } from '../../core/ids.ts';
+import type { Logger } from '../../core/logger.ts';
+import { Secret } from '../../core/secret.ts';
+import type { Changes } from '../changes.ts';
+import type { KeyRing, Place } from '../key-ring.ts';
+import type { DrainRow, Drains, DrainSpec, DrainStart } from '../registry.ts';
+import type { Schema } from './schema.ts';
+import { holdApp } from './sql-log-tokens.ts';
+import type { SqlStore } from './sql-store.ts';
+
+export interface SqlDrainsOptions {
+  readonly drainsPerAppMax: number;
+}
+
+export class SqlDrains implements Drains {
+  readonly #options: SqlDrainsOptions;
+  readonly #store: SqlStore;
+  readonly #changes: Changes;
+  readonly #keyRing: KeyRing;
+  readonly #clock: Clock;
+  readonly #chance: Chance;
+  readonly #logger: Logger;
+
+  constructor(
+    options: SqlDrainsOptions,
+    parts: {
+      readonly store: SqlStore;
+      readonly changes: Changes;
+      readonly keyRing: KeyRing;
+      readonly clock: Clock;
+      readonly chance: Chance;
+      readonly logger: Logger;
+    },
+  ) {
+    this.#options = options;
+    this.#store = parts.store;
+    this.#changes = parts.changes;
+    this.#keyRing = parts.keyRing;
+    this.#clock = parts.clock;
+    this.#chance = parts.chance;
+    this.#logger = parts.logger;
+  }
+
+  async list(): Promise<readonly DrainRow[]> {
+    const rows = await this.#store.run((db) =>
+      db.selectFrom('drains').selectAll().orderBy('id').execute(),
+    );
+    return this.#readable(rows);
+  }
+
+  async listOf(app: AppId): Promise<readonly DrainRow[]> {
+    const rows = await this.#store.run((db) =>
+      db.selectFrom('drains').selectAll().where('app_id', '=', app).orderBy('id').execute(),
+    );
+    return this.#readable(rows);
+  }
+
+  async add(
+    app: AppId,
+    spec: DrainSpec,
+    start: DrainStart,
+  ): Promise<DrainRow | 'duplicate' | 'full' | 'gone'> {
+    const added = await this.#store.transaction(async (db) => {
+      if (!(await holdApp(db, app))) return 'gone';
+      const known = await db.selectFrom('drains').selectAll().where('app_id', '=', app).execute();
+      // Compared in clear, as there are few: a hash of a URL beside it would let its password be guessed.
+      if (this.#readable(known).some(({ url }) => url.reveal() === spec.url)) return 'duplicate';
+      if (known.length >= this.#options.drainsPerAppMax) return 'full';
+      const row = await db
+        .insertInto('drains')
+        .values(this.#values(app, spec, start))
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      return this.#drainRow(row);
+    });
+    if (typeof added !== 'string') this.#changes.tell({ kind: 'drain', drain: added.id });
+    return added;
+  }
+
+  async remove(app: AppId, drain: DrainId): Promise<boolean> {
+    const row = await this.#store.run((db) =>
+      db
+        .deleteFrom('drains')
+        .where('app_id', '=', app)
+        .where('id', '=', drain)
+        .returning('id')
+        .executeTakeFirst(),
+    );
+    if (row) this.#changes.tell({ kind: 'drain', drain });
+    return row !== undefined;
+  }
+
+  /** One row that cannot be opened, damaged on disk perhaps, must not stop the drains of everybody else. */
+  #readable(rows: readonly Selectable<Schema['drains']>[]): readonly DrainRow[] {
+    return rows.flatMap((row) => {
+      try {
+        return [this.#drainRow(row)];
+      } catch (error) {
+        this.#logger.error({ drainId: row.id, err: error }, 'registry.drain_unreadable');
+        return [];
+      }
+    });
+  }
+
+  #values(
+    app: AppId,
+    spec: DrainSpec,
+    start: DrainStart,
+  ): Omit<Selectable<Schema['drains']>, 'id'> {
+    const token = `d.${this.#chance.uuid()}`;
+    return {
+      app_id: app,
+      token,
+      url_sealed: this.#keyRing.seal(spec.url, drainPlace(app, token, 'url')),
+      masked: spec.masked,
+      options_sealed: this.#keyRing.seal(
+        JSON.stringify(spec.options),
+        drainPlace(app, token, 'options'),
+      ),
+      start_position: start.position,
+      start_app_seq: start.appSeq,
+      created_at_ms: this.#clock.nowMs(),
+    };
+  }
+
+  #drainRow(row: Selectable<Schema['drains']>): DrainRow {
+    const app = appId(row.app_id);
+    const options = this.#keyRing.open(row.options_sealed, drainPlace(app, row.token, 'options'));
+    return {
+      id: drainId(row.id),
+      app,
+      token: row.token,
+      url: new Secret(this.#keyRing.open(row.url_sealed, drainPlace(app, row.token, 'url'))),
+      masked: row.masked,
+      options: JSON.parse(options) as DrainRow['options'],
+      start: { position: row.start_position, appSeq: row.start_app_seq },
+      createdAtMs: row.created_at_ms,
+    };
+  }
+}
+
+/** The drain's token stands for the row: it is as unique as the id, and known before the row is stored. */
+function drainPlace(app: AppId, token: string, field: string): Place {
+  return { table: 'drains', row: `${app} ${token}`, field };
+}

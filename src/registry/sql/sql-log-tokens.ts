@@ -1,0 +1,150 @@
+import type { Transaction } from 'kysely';
+import type { Chance } from '../../core/chance.ts';
+import type { Clock } from '../../core/clock.ts';
+import { appId, type AppId } from '../../core/ids.ts';
+import { Secret } from '../../core/secret.ts';
+import type { Changes } from '../changes.ts';
+import type { KeyRing, Place } from '../key-ring.ts';
+import type { LogTokens, TokenOwner } from '../registry.ts';
+import { secretHash } from '../secret-hash.ts';
+import type { Schema } from './schema.ts';
+import type { SqlStore } from './sql-store.ts';
+
+export interface SqlLogTokensOptions {
+  /** Beyond it, a rotation ends the oldest token at once. */
+  readonly logTokensPerAppMax: number;
+}
+
+export class SqlLogTokens implements LogTokens {
+  readonly #options: SqlLogTokensOptions;
+  readonly #store: SqlStore;
+  readonly #changes: Changes;
+  readonly #keyRing: KeyRing;
+  readonly #clock: Clock;
+  readonly #chance: Chance;
+
+  constructor(
+    options: SqlLogTokensOptions,
+    parts: {
+      readonly store: SqlStore;
+      readonly changes: Changes;
+      readonly keyRing: KeyRing;
+      readonly clock: Clock;
+      readonly chance: Chance;
+    },
+  ) {
+    this.#options = options;
+    this.#store = parts.store;
+    this.#changes = parts.changes;
+    this.#keyRing = parts.keyRing;
+    this.#clock = parts.clock;
+    this.#chance = parts.chance;
+  }
+
+  async find(tokenHash: Buffer): Promise<TokenOwner | undefined> {
+    const row = await this.#store.run((db) =>
+      db
+        .selectFrom('log_tokens')
+        .innerJoin('apps', 'apps.id', 'log_tokens.app_id')
+        .select(['apps.id', 'apps.name', 'log_tokens.expires_at_ms'])
+        .where('log_tokens.token_hash', '=', tokenHash.toString('hex'))
+        .where('apps.destroyed_at_ms', 'is', null)
+        .executeTakeFirst(),
+    );
+    if (!row) return undefined;
+    if (row.expires_at_ms !== null && row.expires_at_ms <= this.#clock.nowMs()) return undefined;
+    return { app: appId(row.id), appName: row.name };
+  }
+
+  async current(app: AppId): Promise<Secret | undefined> {
+    const row = await this.#store.run((db) =>
+      db
+        .selectFrom('log_tokens')
+        .select(['sealed', 'token_hash'])
+        .where('app_id', '=', app)
+        .where('expires_at_ms', 'is', null)
+        .orderBy('id', 'desc')
+        .executeTakeFirst(),
+    );
+    return row && new Secret(this.#keyRing.open(row.sealed, tokenPlace(app, row.token_hash)));
+  }
+
+  async rotate(app: AppId, graceMs: number): Promise<Secret | undefined> {
+    const nowMs = this.#clock.nowMs();
+    const token = await this.#store.transaction(async (db) => {
+      if (!(await holdApp(db, app))) return undefined;
+      await this.#retire(db, app, nowMs, graceMs);
+      return insertLogToken(db, app, { keyRing: this.#keyRing, chance: this.#chance, nowMs });
+    });
+    if (token) this.#changes.tell({ kind: 'token' });
+    return token;
+  }
+
+  async #retire(
+    db: Transaction<Schema>,
+    app: AppId,
+    nowMs: number,
+    graceMs: number,
+  ): Promise<void> {
+    const endsMs = nowMs + graceMs;
+    await db
+      .updateTable('log_tokens')
+      .set({ expires_at_ms: endsMs })
+      .where('app_id', '=', app)
+      .where((is) => is.or([is('expires_at_ms', 'is', null), is('expires_at_ms', '>', endsMs)]))
+      .execute();
+    const surplus = await db
+      .selectFrom('log_tokens')
+      .select('id')
+      .where('app_id', '=', app)
+      .orderBy('id', 'desc')
+      .offset(this.#options.logTokensPerAppMax - 1)
+      .limit(1)
+      .executeTakeFirst();
+    await db
+      .deleteFrom('log_tokens')
+      .where('app_id', '=', app)
+      .where((is) => is.or([is('expires_at_ms', '<=', nowMs), is('id', '<=', surplus?.id ?? 0)]))
+      .execute();
+  }
+}
+
+/** Makes a token, `t.<uuid>`, and returns it. */
+export async function insertLogToken(
+  db: Transaction<Schema>,
+  app: AppId,
+  parts: { readonly keyRing: KeyRing; readonly chance: Chance; readonly nowMs: number },
+): Promise<Secret> {
+  const token = `t.${parts.chance.uuid()}`;
+  const hash = secretHash(token).toString('hex');
+  await db
+    .insertInto('log_tokens')
+    .values({
+      app_id: app,
+      token_hash: hash,
+      sealed: parts.keyRing.seal(token, tokenPlace(app, hash)),
+      created_at_ms: parts.nowMs,
+      expires_at_ms: null,
+    })
+    .execute();
+  return new Secret(token);
+}
+
+/**
+ * Locks the app's row for the rest of the transaction, on engines with many writers too, so that counting
+ * and adding are one step. False when the app is gone.
+ */
+export async function holdApp(db: Transaction<Schema>, app: AppId): Promise<boolean> {
+  const row = await db
+    .updateTable('apps')
+    .set((known) => ({ name: known.ref('name') }))
+    .where('id', '=', app)
+    .where('destroyed_at_ms', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+function tokenPlace(app: AppId, hash: string): Place {
+  return { table: 'log_tokens', row: `${app} ${hash}`, field: 'token' };
+}

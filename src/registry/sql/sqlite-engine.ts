@@ -1,0 +1,76 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { type Dialect, SqliteDialect, type SqliteDatabase, type SqliteStatement } from 'kysely';
+import type { TableDialect } from './migrations.ts';
+
+/** All that the registry needs to know about a database engine. */
+export interface SqlEngine {
+  readonly dialect: Dialect;
+  readonly tables: TableDialect;
+}
+
+/**
+ * SQLite as part of Node, behind Kysely's own dialect. Write-ahead log with `synchronous=FULL`: a commit
+ * that returned survives a power cut. Calls are synchronous, which suits a store of small rows that is
+ * written when somebody types a command; the hot path reads it a few times a second at most.
+ */
+export function sqliteEngine(options: {
+  readonly file: string;
+  /** How long a statement may wait for another process, such as a backup. */
+  readonly busyMsMax: number;
+}): SqlEngine {
+  return {
+    dialect: new SqliteDialect({ database: () => Promise.resolve(openDatabase(options)) }),
+    // Without AUTOINCREMENT, SQLite gives the id of a deleted last row to the next one.
+    tables: { neverReused: (column) => column.primaryKey().autoIncrement() },
+  };
+}
+
+function openDatabase(options: { file: string; busyMsMax: number }): SqliteDatabase {
+  mkdirSync(dirname(options.file), { recursive: true });
+  // Made first, so that it and the files beside it, which take its mode, are never readable by others.
+  closeSync(openSync(options.file, 'a', 0o600));
+  const database = new DatabaseSync(options.file, {
+    timeout: options.busyMsMax,
+    enableForeignKeyConstraints: true,
+  });
+  database.exec('pragma journal_mode = wal; pragma synchronous = full;');
+  return new KyselyDatabase(database);
+}
+
+/** What Kysely's SQLite dialect expects of a database, with the statements kept prepared. */
+class KyselyDatabase implements SqliteDatabase {
+  readonly #database: DatabaseSync;
+  readonly #prepared = new Map<string, SqliteStatement>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  prepare(sql: string): SqliteStatement {
+    const known = this.#prepared.get(sql);
+    if (known) return known;
+    const statement = kyselyStatement(this.#database.prepare(sql));
+    if (this.#prepared.size >= preparedMax) this.#prepared.clear();
+    // A prepared statement of a table that changes since would go stale; tables change only at the start.
+    if (/^(select|insert|update|delete)\b/.test(sql)) this.#prepared.set(sql, statement);
+    return statement;
+  }
+
+  close(): void {
+    this.#prepared.clear();
+    this.#database.close();
+  }
+}
+
+function kyselyStatement(statement: StatementSync): SqliteStatement {
+  return {
+    reader: statement.columns().length > 0,
+    all: (parameters) => statement.all(...(parameters as SQLInputValue[])),
+    run: (parameters) => statement.run(...(parameters as SQLInputValue[])),
+    iterate: (parameters) => statement.iterate(...(parameters as SQLInputValue[])),
+  };
+}
+
+const preparedMax = 256;

@@ -1,0 +1,110 @@
+import { expect, test } from 'vitest';
+import { dataOf, scratchController, type Scratch } from './scratch-controller.ts';
+
+interface Shown {
+  id: number;
+  token: string;
+  url: string;
+}
+
+test('a drain is added, listed masked, and removed by an id in either form', async () => {
+  await using api = await scratchController();
+  const { add, list, remove } = await withApp(api);
+  const added = await add('https://user:pw@logs.ex.com/in?x=1#gzip');
+  expect(added.status).toBe(201);
+  await add('syslog+tls://logs.ex.com:6514');
+  const drains = await list();
+  expect(drains).toEqual([
+    {
+      id: 1,
+      token: expect.stringMatching(/^d\.[0-9a-f-]{36}$/) as string,
+      url: 'https://***:***@logs.ex.com/in?x=1',
+    },
+    {
+      id: 2,
+      token: expect.stringMatching(/^d\.[0-9a-f-]{36}$/) as string,
+      url: 'syslog+tls://logs.ex.com:6514',
+    },
+  ]);
+  expect(added.json.data).toEqual(drains[0]);
+  expect(await remove('1')).toBe(200);
+  expect(await remove('1')).toBe(404);
+  expect(await remove(2)).toBe(200);
+  expect(await list()).toEqual([]);
+});
+
+test('a drain starts where the log ended when it was added, and carries its options', async () => {
+  await using api = await scratchController();
+  const { add, app } = await withApp(api);
+  await add('https://user:pw@logs.ex.com/in#gzip');
+  const [row] = await api.registry.listDrains();
+  expect(row).toMatchObject({
+    app,
+    start: { position: `0123456789abcdef-0-7-${app}`, appSeq: 42 },
+    options: { gzip: true },
+  });
+  expect(row?.url.reveal()).toBe('https://user:pw@logs.ex.com/in');
+});
+
+test('the same URL twice is 409, also with other options; a sixth drain is 422', async () => {
+  await using api = await scratchController();
+  const { add } = await withApp(api);
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
+    expect((await add(`https://${name}.ex.com/`)).status).toBe(201);
+  }
+  expect((await add('https://a.ex.com/#gzip')).status).toBe(409);
+  const sixth = await add('https://f.ex.com/');
+  expect(sixth.status).toBe(422);
+  expect(sixth.json.errors?.[''][0]).toMatch(/maximum number of drains/);
+});
+
+test('what the gate refuses is 422 with its reasons', async () => {
+  await using api = await scratchController();
+  const { add, list } = await withApp(api);
+  const refused = await add('fake-url');
+  expect(refused.status).toBe(422);
+  expect(refused.json).toEqual({ errors: { '': ['The scheme must be https or syslog+tls.'] } });
+  for (const url of [undefined, '', 7, `https://${'x'.repeat(9000)}`]) {
+    expect((await add(url)).status).toBe(422);
+  }
+  expect(await list()).toEqual([]);
+});
+
+test('an id that is none, and that of another app, are 404; none at all is 422', async () => {
+  await using api = await scratchController();
+  const { add, remove, auth } = await withApp(api);
+  await add('https://a.ex.com/');
+  for (const id of ['0', '-1', 'one', '1.5', '99999999999999999999', {}, true]) {
+    expect(await remove(id)).toBe(404);
+  }
+  expect(await remove(undefined)).toBe(422);
+  await api.call('POST', '/api/apps', { auth, body: { unique_name: 'other' } });
+  const body = { drain_id: 1 };
+  const elsewhere = await api.call('DELETE', '/api/apps/other/drains', { auth, body });
+  expect(elsewhere.status).toBe(404);
+  expect(elsewhere.json.errors?.['']).toHaveLength(1);
+});
+
+test('no URL of a drain reaches the log', async () => {
+  await using api = await scratchController();
+  const { add, remove } = await withApp(api);
+  await add('https://user:pa55word@logs.ex.com/in');
+  await add('https://user:pa55word@logs.ex.com/in');
+  await remove(1);
+  expect(api.logged.map(({ event }) => event)).toContain('controller.drain_added');
+  expect(JSON.stringify(api.logged)).not.toMatch(/pa55word|logs\.ex\.com/);
+});
+
+async function withApp(api: Scratch) {
+  const auth = await api.account('a@ex.com');
+  await api.call('POST', '/api/apps', { auth, body: { unique_name: 'app' } });
+  const path = '/api/apps/app/drains';
+  return {
+    auth,
+    app: 1,
+    add: (url: unknown) => api.call('POST', path, { auth, body: { url } }),
+    list: async () => dataOf<Shown[]>(await api.call('GET', path, { auth })),
+    remove: async (drain_id: unknown) =>
+      (await api.call('DELETE', path, { auth, body: { drain_id } })).status,
+  };
+}

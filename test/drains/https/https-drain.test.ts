@@ -1,0 +1,177 @@
+import { gunzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { HttpsReceiver } from '../../support/https-receiver.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { selfSigned } from '../../support/certificates.ts';
+import { authority, batch, httpsDrain, never } from './https-kit.ts';
+
+const delivered = { kind: 'delivered', rejected: 0 };
+
+test("a batch is one POST with logplex's headers, and nothing else", async () => {
+  await using receiver = await HttpsReceiver.listen(authority.issue());
+  await using drain = httpsDrain(receiver.url('/in?k=v', 'me:p%40ss'));
+  const sent = batch();
+  expect(await drain.deliver(sent, never)).toEqual(delivered);
+  const [request] = receiver.requests;
+  expect(request).toMatchObject({ method: 'POST', url: '/in?k=v', body: sent.body });
+  expect(request?.rawHeaders).toEqual([
+    'host',
+    `127.0.0.1:${receiver.port}`,
+    'connection',
+    'keep-alive',
+    'Content-Type',
+    'application/logplex-1',
+    'Logplex-Drain-Token',
+    'd.token',
+    'User-Agent',
+    'Logplex/spillway-test',
+    'Authorization',
+    `Basic ${Buffer.from('me:p@ss').toString('base64')}`,
+    'Logplex-Msg-Count',
+    '1',
+    'Logplex-Frame-Id',
+    sent.id,
+    'content-length',
+    String(sent.body.length),
+  ]);
+});
+
+test('a URL without credentials sends none, and a user alone has an empty password', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  await using anonymous = httpsDrain(receiver.url());
+  await anonymous.deliver(batch(), never);
+  await using token = httpsDrain(receiver.url('/', 'tok'));
+  await token.deliver(batch(), never);
+  expect(receiver.requests.map((request) => request.headers.authorization)).toEqual([
+    undefined,
+    `Basic ${Buffer.from('tok:').toString('base64')}`,
+  ]);
+});
+
+test('with gzip the body is compressed and says so', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  await using drain = httpsDrain(`${receiver.url()}#gzip=1`);
+  const sent = batch('x'.repeat(5000));
+  expect(await drain.deliver(sent, never)).toEqual(delivered);
+  const [request] = receiver.requests;
+  expect(request?.headers['content-encoding']).toBe('gzip');
+  expect(gunzipSync(request?.body ?? '')).toEqual(sent.body);
+});
+
+test('one message a line is plain text', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  await using drain = httpsDrain(`${receiver.url()}#framing=lf`);
+  await drain.deliver(batch(), never);
+  expect(receiver.requests[0]?.headers['content-type']).toBe('text/plain');
+});
+
+test('one connection serves batch after batch', async () => {
+  await using receiver = await HttpsReceiver.listen(authority.issue());
+  await using drain = httpsDrain(receiver.url());
+  for (let count = 0; count < 5; count++) await drain.deliver(batch(`${count}`), never);
+  expect(receiver.requests).toHaveLength(5);
+  expect(receiver.connections).toBe(1);
+});
+
+test('a connection that is five hours old is not used again', async () => {
+  await using receiver = await HttpsReceiver.listen(authority.issue());
+  const clock = new FakeClock();
+  await using drain = httpsDrain(receiver.url(), { clock });
+  await drain.deliver(batch('1'), never);
+  await clock.advance(5 * 3_600_000 - 1);
+  await drain.deliver(batch('2'), never);
+  expect(receiver.connections).toBe(1);
+  await clock.advance(1);
+  expect(await drain.deliver(batch('3'), never)).toEqual(delivered);
+  expect(receiver.connections).toBe(2);
+});
+
+test('a redirect is not followed', async () => {
+  await using canary = await HttpsReceiver.listen();
+  await using receiver = await HttpsReceiver.listen();
+  await using drain = httpsDrain(receiver.url());
+  for (const status of [301, 302, 303, 307, 308]) {
+    receiver.answer = () => ({ status, headers: { location: canary.url() } });
+    const delivery = await drain.deliver(batch(), never);
+    expect(delivery).toEqual({ kind: 'hold', reason: 'http_3xx', status });
+  }
+  expect(canary.connections).toBe(0);
+});
+
+test('statuses and Retry-After of a real answer are told', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  await using drain = httpsDrain(receiver.url());
+  receiver.answer = () => ({ status: 429, headers: { 'retry-after': '5' }, body: 'slow down' });
+  expect(await drain.deliver(batch(), never)).toEqual({
+    kind: 'retry',
+    reason: 'http_429',
+    status: 429,
+    afterMs: 5000,
+  });
+  receiver.answer = () => ({ status: 413 });
+  expect(await drain.deliver(batch(), never)).toEqual({ kind: 'split', status: 413 });
+});
+
+test('a compressed answer is not inflated, and a long one ends the connection, not the delivery', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  await using drain = httpsDrain(receiver.url());
+  receiver.answer = () => ({ status: 200, body: Buffer.alloc(1024 * 1024) });
+  expect(await drain.deliver(batch(), never)).toEqual(delivered);
+  receiver.answer = () => ({ status: 200, headers: { 'content-encoding': 'gzip' }, body: 'no gzip' });
+  expect(await drain.deliver(batch(), never)).toEqual(delivered);
+  expect(receiver.connections).toBe(2);
+});
+
+test('a certificate that is refused is a retry with its reason, and nothing is sent', async () => {
+  await using receiver = await HttpsReceiver.listen(selfSigned());
+  await using drain = httpsDrain(receiver.url('/', 'me:secret'));
+  expect(await drain.deliver(batch(), never)).toEqual({
+    kind: 'retry',
+    reason: 'tls',
+    certificate: 'self-signed',
+  });
+  expect(receiver.requests).toEqual([]);
+  await using trusting = httpsDrain(`${receiver.url()}#insecure`);
+  expect(await trusting.deliver(batch(), never)).toEqual(delivered);
+});
+
+test('a receiver that closed the kept connection costs no failure', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  await using drain = httpsDrain(receiver.url());
+  await drain.deliver(batch('1'), never);
+  for (const socket of receiver.open) socket.resetAndDestroy();
+  expect(await drain.deliver(batch('2'), never)).toEqual(delivered);
+  expect(receiver.connections).toBe(2);
+});
+
+test('a receiver that is gone is a retry, and one that comes back is found', async () => {
+  const gone = await HttpsReceiver.listen();
+  const url = gone.url();
+  await gone[Symbol.asyncDispose]();
+  await using drain = httpsDrain(url);
+  expect(await drain.deliver(batch(), never)).toEqual({ kind: 'retry', reason: 'connect' });
+});
+
+test('giving up ends at once, closes the connection, and the next batch goes through', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  const abort = new AbortController();
+  receiver.answer = () => {
+    abort.abort();
+    return new Promise(() => {});
+  };
+  await using drain = httpsDrain(receiver.url());
+  expect(await drain.deliver(batch('1'), abort.signal)).toEqual({ kind: 'retry', reason: 'closed' });
+  expect(await drain.deliver(batch('1'), abort.signal)).toEqual({ kind: 'retry', reason: 'closed' });
+  receiver.answer = () => ({ status: 200 });
+  expect(await drain.deliver(batch('2'), never)).toEqual(delivered);
+});
+
+test('closing ends the connection', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  const drain = httpsDrain(receiver.url());
+  await drain.deliver(batch(), never);
+  const [socket] = receiver.open;
+  const closed = new Promise((resolve) => socket?.on('close', resolve));
+  await drain.close();
+  await closed;
+});

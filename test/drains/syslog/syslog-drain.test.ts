@@ -1,0 +1,219 @@
+import { expect, test } from 'vitest';
+import { selfSigned } from '../../support/certificates.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { flood, HostileReceiver, silent } from '../../support/hostile-receiver.ts';
+import { SyslogReceiver } from '../../support/syslog-receiver.ts';
+import { authority, batch, never, RecordedEvents, syslogDrain, textOf } from './syslog-kit.ts';
+
+const written = { kind: 'written' };
+
+test.each([['over TLS', authority.issue()], ['over TCP', undefined]])(
+  'batches arrive whole and in order over one connection, %s',
+  async (_, credentials) => {
+    await using receiver = await SyslogReceiver.listen(credentials);
+    await using drain = syslogDrain(receiver.url);
+    for (let offset = 1; offset <= 50; offset++) {
+      expect(await drain.deliver(batch(offset, `${offset}a`, `${offset}b`), never)).toEqual(written);
+    }
+    await receiver.until(() => receiver.messages.length === 100);
+    const texts = receiver.messages.map(textOf);
+    expect(texts).toEqual(Array.from({ length: 50 }, (__, at) => [`${at + 1}a`, `${at + 1}b`]).flat());
+    expect(receiver.connections).toBe(1);
+  },
+);
+
+test('what was written is confirmed when two seconds have passed, and not before', async () => {
+  await using receiver = await SyslogReceiver.listen(authority.issue());
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { clock, events });
+  await drain.deliver(batch(1, 'one'), never);
+  await clock.advance(1000);
+  await drain.deliver(batch(2, 'two'), never);
+  await receiver.until(() => receiver.messages.length === 2);
+  await clock.advance(999);
+  expect(events.confirmedOffsets).toEqual([]);
+  while (events.confirmedOffsets.length < 2) await clock.advance(500);
+  expect(events.confirmedOffsets).toEqual([1, 2]);
+  expect(clock.monotonicMs()).toBeGreaterThanOrEqual(3000);
+  expect(events.breaks).toEqual([]);
+});
+
+test('a receiver that resets breaks the stream, and the unconfirmed is not confirmed later', async () => {
+  await using receiver = await SyslogReceiver.listen(authority.issue());
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { clock, events });
+  await drain.deliver(batch(1, 'one'), never);
+  await receiver.until(() => receiver.messages.length === 1);
+  receiver.reset();
+  await events.until(() => events.breaks.length > 0);
+  expect(events.breaks).toEqual(['closed']);
+  await clock.advance(10_000);
+  expect(events.confirmedOffsets).toEqual([]);
+  expect(await drain.deliver(batch(1, 'one'), never)).toEqual(written);
+  expect(receiver.connections).toBe(2);
+});
+
+test('a FIN that the receiver sends first confirms nothing', async () => {
+  await using receiver = await SyslogReceiver.listen(authority.issue());
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { events });
+  await drain.deliver(batch(1, 'one'), never);
+  await receiver.until(() => receiver.messages.length === 1);
+  for (const socket of receiver.open) socket.end();
+  await events.until(() => events.breaks.length > 0);
+  expect(events).toMatchObject({ breaks: ['closed'], confirmedOffsets: [] });
+});
+
+test.each([['over TLS', authority.issue()], ['over TCP', undefined]])(
+  'closing waits for the receiver to have read everything, and confirms it, %s',
+  async (_, credentials) => {
+    await using receiver = await SyslogReceiver.listen(credentials);
+    const events = new RecordedEvents();
+    const drain = syslogDrain(receiver.url, { events });
+    for (let offset = 1; offset <= 20; offset++) await drain.deliver(batch(offset, `${offset}`), never);
+    await drain.close(never);
+    expect(receiver.messages).toHaveLength(20);
+    expect(events.lastConfirmed).toBe(20);
+    expect(events.breaks).toEqual([]);
+  },
+);
+
+test('closing does not wait longer than it may, and confirms nothing then', async () => {
+  await using receiver = await SyslogReceiver.listen();
+  receiver.isPaused = true;
+  const events = new RecordedEvents();
+  const drain = syslogDrain(receiver.url, { events });
+  await drain.deliver(batch(1, 'one'), never);
+  const abort = new AbortController();
+  const closing = drain.close(abort.signal);
+  abort.abort();
+  await closing;
+  expect(events).toMatchObject({ breaks: [], confirmedOffsets: [] });
+});
+
+test('a receiver that does not read holds the write, and is given up within 20 s', async () => {
+  await using receiver = await SyslogReceiver.listen();
+  receiver.isPaused = true;
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { clock, events });
+  const large = { ...batch(1), body: Buffer.alloc(64 * 1024 * 1024) };
+  let delivery: unknown;
+  void drain.deliver(large, never).then((result) => (delivery = result));
+  await receiver.until(() => receiver.connections === 1);
+  await clock.advance(10_000);
+  expect(delivery).toBeUndefined();
+  while (delivery === undefined) await clock.advance(500);
+  expect(delivery).toEqual({ kind: 'retry', reason: 'timeout' });
+  expect(events).toMatchObject({ breaks: [], confirmedOffsets: [] });
+});
+
+test('bytes that the peer never acknowledges break the stream, though writing goes on', async () => {
+  await using receiver = await SyslogReceiver.listen();
+  receiver.isPaused = true;
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { clock, events });
+  // More than the receiver's kernel takes, less than ours does: the write is done, the bytes are stuck.
+  const fill = { ...batch(1), body: Buffer.alloc(1024 * 1024) };
+  let filled = 0;
+  for (; filled < 8; filled++) {
+    const abort = new AbortController();
+    const delivering = drain.deliver({ ...fill, to: { ...fill.to, offset: filled + 1 } }, abort.signal);
+    const isStuck = await Promise.race([
+      delivering.then(() => false),
+      new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 100)),
+    ]);
+    if (isStuck) break;
+  }
+  expect(filled).toBeGreaterThan(0);
+  for (let second = 0; second < 60 && events.breaks.length === 0; second++) await clock.advance(500);
+  expect(events.lastConfirmed).toBeLessThan(filled);
+});
+
+test('giving up a write that is stuck gives up the connection', async () => {
+  await using receiver = await SyslogReceiver.listen();
+  receiver.isPaused = true;
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { events });
+  const abort = new AbortController();
+  const large = { ...batch(1), body: Buffer.alloc(64 * 1024 * 1024) };
+  const delivering = drain.deliver(large, abort.signal);
+  await receiver.until(() => receiver.connections === 1);
+  abort.abort();
+  expect(await delivering).toEqual({ kind: 'retry', reason: 'closed' });
+  expect(events.breaks).toEqual([]);
+});
+
+test('after five hours the connection is renewed between two batches, without loss or repeat', async () => {
+  await using receiver = await SyslogReceiver.listen(authority.issue());
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { clock, events });
+  await drain.deliver(batch(1, 'one'), never);
+  await clock.advance(5 * 3_600_000 - 100);
+  await drain.deliver(batch(2, 'two'), never);
+  await clock.advance(100);
+  expect(await drain.deliver(batch(3, 'three'), never)).toEqual(written);
+  await receiver.until(() => receiver.messages.length === 3);
+  expect(receiver.messages.map(textOf)).toEqual(['one', 'two', 'three']);
+  expect(receiver.connections).toBe(2);
+  expect(events.lastConfirmed).toBe(2);
+  expect(events.breaks).toEqual([]);
+});
+
+test('a receiver that talks is not listened to for ever', async () => {
+  await using receiver = await HostileReceiver.listen(flood(''));
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(`syslog://127.0.0.1:${receiver.port}`, { events });
+  await drain.deliver(batch(1, 'one'), never);
+  await events.until(() => events.breaks.length > 0);
+  expect(events.breaks).toEqual(['protocol']);
+  await receiver.until(() => receiver.open.size === 0);
+});
+
+test('a little talk is ignored', async () => {
+  await using receiver = await HostileReceiver.listen((socket) => socket.resume().write('hello\n'));
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(`syslog://127.0.0.1:${receiver.port}`, { events });
+  expect(await drain.deliver(batch(1, 'one'), never)).toEqual(written);
+  expect(await drain.deliver(batch(2, 'two'), never)).toEqual(written);
+  expect(events.breaks).toEqual([]);
+});
+
+test('a certificate that is refused is a retry with its reason, and no byte of a log is sent', async () => {
+  await using receiver = await SyslogReceiver.listen(selfSigned());
+  await using drain = syslogDrain(receiver.url);
+  expect(await drain.deliver(batch(1, 'one'), never)).toEqual({
+    kind: 'retry',
+    reason: 'tls',
+    certificate: 'self-signed',
+  });
+  await using trusting = syslogDrain(`${receiver.url}#insecure`);
+  expect(await trusting.deliver(batch(1, 'one'), never)).toEqual(written);
+});
+
+test('a receiver that never shakes hands is given up', async () => {
+  await using receiver = await HostileReceiver.listen(silent);
+  const clock = new FakeClock();
+  await using drain = syslogDrain(`syslog+tls://127.0.0.1:${receiver.port}`, { clock });
+  const delivering = drain.deliver(batch(1, 'one'), never);
+  await receiver.until(() => receiver.heard > 0);
+  await clock.advance(10_000);
+  expect(await delivering).toEqual({ kind: 'retry', reason: 'timeout' });
+  await receiver.until(() => receiver.open.size === 0);
+});
+
+test('an idle connection is kept, and has no timer', async () => {
+  await using receiver = await SyslogReceiver.listen();
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { clock, events });
+  await drain.deliver(batch(1, 'one'), never);
+  while (events.lastConfirmed < 1) await clock.advance(500);
+  await clock.advance(4 * 3_600_000);
+  expect(await drain.deliver(batch(2, 'two'), never)).toEqual(written);
+  expect(receiver.connections).toBe(1);
+});
