@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Registry as MetricsRegistry } from 'prom-client';
 import { registerProcessMetrics } from './admin/admin-metrics.ts';
 import { createAdminServer } from './admin/admin-server.ts';
-import type { LogBus } from './bus/bus.ts';
+import type { LogBus, StoredRecord } from './bus/bus.ts';
 import { BusMetrics } from './bus/embedded/bus-metrics.ts';
 import { lockDirectory } from './bus/embedded/directory-lock.ts';
 import { EmbeddedLog } from './bus/embedded/embedded-log.ts';
@@ -15,7 +15,7 @@ import type { Mailer } from './controller/mail/mailer.ts';
 import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
 import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
-import { systemClock } from './core/clock.ts';
+import { systemClock, type Clock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
 import type { AppId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
@@ -29,7 +29,7 @@ import { DrainMetrics } from './drains/drain-metrics.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { TcpQueues } from './drains/syslog/tcp-queues.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
-import { createIngest } from './ingest/create-ingest.ts';
+import { Ingest } from './ingest/ingest.ts';
 import { PublicServer } from './public-server.ts';
 import { openKeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
@@ -135,13 +135,20 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   lifecycle.add('drains and tails', {
     close: async (signal) => void (await Promise.all([drains.close(signal), tail.close(signal)])),
   });
-  const ingest = await createIngest(
+  const ingest = new Ingest(
     { ...config.ingest, dataDir },
-    { ...common, bus, tokens: registry },
+    { ...common, bus, directory: registry, registry: metricsRegistry },
   );
-  lifecycle.add('ingest', ingest);
+  await ingest.start(recentRecords(bus, config.ingest.repeatWindowMs, common.clock));
+  const unlisten = registry.onChange(() => ingest.tokensChanged());
+  lifecycle.add('ingest', {
+    close: (signal) => {
+      unlisten();
+      return ingest.close(signal);
+    },
+  });
 
-  door.open({ logs: ingest, api: controller });
+  door.open({ logs: ingest.handler, api: controller });
   readiness.set('log', bus);
   readiness.set('router', router);
   readiness.delete('start');
@@ -234,6 +241,27 @@ function createMailer(config: Config, common: Common): Mailer {
   const directory = join(config.process.dataDir, 'outbox');
   return new OutboxMailer({ directory, from, filesMax: outboxFilesMax }, common);
 }
+
+/** What was received within the last `windowMs`, and perhaps some before. */
+async function* recentRecords(
+  bus: EmbeddedLog,
+  windowMs: number,
+  clock: Clock,
+): AsyncIterable<StoredRecord> {
+  for (let partition = 0; partition < bus.partitions; partition++) {
+    let at = bus.startOfRecent(partition, clock.nowMs() - windowMs, recentBytesMax);
+    for (let atHead = false; !atHead;) {
+      const page = await bus.read(at, recentPageBytes);
+      yield* page.records;
+      at = page.next.position;
+      ({ atHead } = page);
+    }
+  }
+}
+
+/** What a start reads of the log at most: about a quarter of a second's worth. */
+const recentBytesMax = 512 * 1024 * 1024;
+const recentPageBytes = 4 * 1024 * 1024;
 
 /** Where an app's log ends now. */
 async function headOf(bus: LogBus, app: AppId): Promise<{ position: string; appSeq: number }> {

@@ -1,5 +1,4 @@
 import type { Clock } from '../core/clock.ts';
-import type { Logger } from '../core/logger.ts';
 import { BlockedDrain } from './egress/blocked-drain.ts';
 import type { EgressDialer } from './egress/egress-dialer.ts';
 import type { Drain, StreamEvents } from './drain.ts';
@@ -18,7 +17,6 @@ export interface CreateDrainParts {
   /** One for all drains of the process. */
   readonly tcpQueues: TcpQueues;
   readonly clock: Clock;
-  readonly logger: Logger;
 }
 
 /** The drain that the plan asks for. It connects when it first delivers. Only syslog calls `events`. */

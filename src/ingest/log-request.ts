@@ -37,6 +37,8 @@ export class LogRequest {
   /** An answer has been given, or the connection was closed. */
   isAnswered = false;
   content: ReadBody | undefined;
+  /** The request key of `content`, to look it up by. */
+  key: string | undefined;
   intake: Intake | undefined;
   /** Other copies of this request, which wait for its end. */
   copies: LogRequest[] | undefined;

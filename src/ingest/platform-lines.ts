@@ -1,7 +1,8 @@
 import type { LogBus } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppId } from '../core/ids.ts';
-import type { LogRecord } from '../core/record.ts';
+import { recordFramesBytesMax } from '../core/record.ts';
+import { splitFrames } from '../syslog/frame-parts.ts';
 import { parseFrames } from '../syslog/octet-frames.ts';
 import { noneRejected } from './request-intake.ts';
 
@@ -36,7 +37,7 @@ export class PlatformLines {
   }
 
   /**
-   * Appends one record; resolves when it is durable.
+   * Appends the line as one record (a very long one as several); resolves when it is durable.
    * @throws DependencyError when the log cannot take it now.
    */
   append(app: AppId, line: PlatformLine): Promise<void> {
@@ -50,23 +51,22 @@ export class PlatformLines {
     const { messageBytesMax } = this.#options;
     const rules = { messageBytesMax, token: nothing, name: nothing };
     const { frames, lines } = parseFrames(Buffer.concat(sent), rules);
-    return this.#bus.append([lineRecord(app, nowMs, frames, lines)]);
+    const parts = splitFrames(frames, lines, recordFramesBytesMax);
+    return this.#bus.append(
+      parts.map((part, i) => ({
+        kind: 'lines',
+        app,
+        receivedAtMs: nowMs,
+        lines: part.lines,
+        rejected: noneRejected,
+        requestKey: undefined,
+        part: i + 1,
+        parts: parts.length,
+        notice: undefined,
+        frames: part.frames,
+      })),
+    );
   }
-}
-
-function lineRecord(app: AppId, nowMs: number, frames: Buffer, lines: number): LogRecord {
-  return {
-    kind: 'lines',
-    app,
-    receivedAtMs: nowMs,
-    lines,
-    rejected: noneRejected,
-    requestKey: undefined,
-    part: 1,
-    parts: 1,
-    notice: undefined,
-    frames,
-  };
 }
 
 function octetCounted(message: string): Buffer {

@@ -5,8 +5,9 @@ import { readAsLogplex } from '../syslog/logplex-frames.ts';
 import { parseFrames, type ParsedFrames } from '../syslog/octet-frames.ts';
 import { answers, type Answer, type RequestOutcome } from './answers.ts';
 import type { RateLimiter } from './rate-limiter.ts';
-import { requestKey, type PartlyStored } from './repeats.ts';
+import type { PartlyStored } from './repeats.ts';
 import type { RequestHead } from './request-head.ts';
+import { requestKey } from './request-key.ts';
 import type { Access } from './token-cache.ts';
 
 export interface IntakeOptions {

@@ -12,6 +12,7 @@ import {
   takeInMissing,
   type Intake,
   type IntakeOptions,
+  type ReadBody,
 } from './request-intake.ts';
 import type { Access } from './token-cache.ts';
 
@@ -53,6 +54,7 @@ export class RequestStore {
   /** Takes the body of an admitted request, inflated. */
   take(request: LogRequest, body: Buffer): void {
     request.content = readBody(this.#options, body, request.access as Access, request.head);
+    request.key = request.content.key?.toString('latin1');
     this.#store(request);
   }
 
@@ -68,14 +70,14 @@ export class RequestStore {
   }
 
   #store(request: LogRequest): void {
-    const key = keyOf(request);
+    const { key } = request;
     const first = key === undefined ? undefined : this.#first.get(key);
     if (first) {
       (first.copies ??= []).push(request);
       this.#desk.hold(request, undefined);
       return;
     }
-    const intake = this.#intake(request, key);
+    const intake = this.#intake(request);
     request.intake = intake;
     if (intake.records.length === 0) {
       this.#desk.stored(request, intake);
@@ -85,10 +87,10 @@ export class RequestStore {
     this.#append(request, intake);
   }
 
-  #intake(request: LogRequest, key: string | undefined): Intake {
-    const content = request.content as NonNullable<LogRequest['content']>;
+  #intake(request: LogRequest): Intake {
+    const content = request.content as ReadBody;
     const access = request.access as Access;
-    const known = key === undefined ? undefined : this.#parts.repeats.find(key);
+    const known = content.key && this.#parts.repeats.find(content.key);
     if (known === 'stored') return repeated(content);
     const nowMs = this.#parts.clock.nowMs();
     return known
@@ -105,8 +107,8 @@ export class RequestStore {
   }
 
   #stored(request: LogRequest, intake: Intake): void {
-    const key = keyOf(request);
-    if (key !== undefined) this.#parts.repeats.remember(key);
+    const key = request.content?.key;
+    if (key) this.#parts.repeats.remember(key);
     this.#desk.stored(request, intake);
     this.#endFirst(request);
   }
@@ -124,15 +126,11 @@ export class RequestStore {
 
   /** Its copies look again: they find it stored, or the next of them takes its place. */
   #endFirst(request: LogRequest): void {
-    const key = keyOf(request);
+    const { key } = request;
     if (key === undefined || this.#first.get(key) !== request) return;
     this.#first.delete(key);
     const { copies } = request;
     request.copies = undefined;
     for (const copy of copies ?? []) if (!copy.isAnswered) this.#store(copy);
   }
-}
-
-function keyOf(request: LogRequest): string | undefined {
-  return request.content?.key?.toString('latin1');
 }

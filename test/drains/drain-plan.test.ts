@@ -15,7 +15,9 @@ function plan(url: string, options: Record<string, unknown> = {}): ReturnType<ty
 test('batches follow the kind, and what the owner chose', () => {
   expect(plan('https://h.example.com/').batch).toEqual(httpsBatch);
   expect(plan('syslog+tls://h.example.com:6514').batch).toEqual(syslogBatch);
-  expect(plan('https://h.example.com/', { batch_bytes: 2000, batch_lines: 7, batch_ms: 50 }).batch).toEqual({
+  expect(
+    plan('https://h.example.com/', { batch_bytes: 2000, batch_lines: 7, batch_ms: 50 }).batch,
+  ).toEqual({
     bytesMax: 2000,
     linesMax: 7,
     waitMsMax: 50,

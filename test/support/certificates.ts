@@ -119,7 +119,9 @@ function pemKey(key: KeyObject): string {
 }
 
 function keyId(key: KeyObject): Buffer {
-  return createHash('sha1').update(key.export({ type: 'spki', format: 'der' })).digest();
+  return createHash('sha1')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest();
 }
 
 function alternativeName(host: string): Buffer {
@@ -129,9 +131,7 @@ function alternativeName(host: string): Buffer {
 }
 
 function distinguishedName(commonName: string): Buffer {
-  return sequence(
-    tagged(0x31, sequence(oid('2.5.4.3'), tagged(0x0c, Buffer.from(commonName)))),
-  );
+  return sequence(tagged(0x31, sequence(oid('2.5.4.3'), tagged(0x0c, Buffer.from(commonName)))));
 }
 
 function extension(id: string, value: Buffer, isCritical = false): Buffer {

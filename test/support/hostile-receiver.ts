@@ -23,7 +23,9 @@ export class HostileReceiver implements AsyncDisposable {
         this.#wake();
       });
     };
-    this.#server = credentials ? tls.createServer(credentials, listener) : net.createServer(listener);
+    this.#server = credentials
+      ? tls.createServer(credentials, listener)
+      : net.createServer(listener);
     this.#server.on('tlsClientError', () => {});
     this.#server.on('connection', (socket) => {
       this.connections++;

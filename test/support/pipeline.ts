@@ -97,6 +97,12 @@ export class Pipeline {
     return ended;
   }
 
+  /** What Spillway logged of its drains, for the message of a failed expectation. */
+  drainLog(): string {
+    const entries = this.spillway.log.filter((entry) => String(entry['msg']).startsWith('drain'));
+    return entries.map((entry) => JSON.stringify(entry)).join('\n');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const abort of this.#aborts) abort.abort();
     await this.spillway.end('SIGKILL');

@@ -19,7 +19,9 @@ export class SyslogReceiver implements AsyncDisposable {
 
   private constructor(credentials: Credentials | undefined) {
     const listener = (socket: Socket): void => this.#serve(socket);
-    this.#server = credentials ? tls.createServer(credentials, listener) : net.createServer(listener);
+    this.#server = credentials
+      ? tls.createServer(credentials, listener)
+      : net.createServer(listener);
     this.#server.on('tlsClientError', () => {});
     this.#server.on('connection', (socket) => {
       this.#carriers.add(socket);

@@ -151,6 +151,22 @@ export class EmbeddedLog implements LogBus {
     return { oldest: await reader.boundAt(app, position), head };
   }
 
+  /**
+   * A position before everything received since `sinceMs` (ms since 1970), as far as the newest segments of
+   * `bytesMax` bytes hold it: for what rebuilds itself from the end of the log without reading all of it.
+   */
+  startOfRecent(partition: number, sinceMs: number, bytesMax: number): Position {
+    const { segments } = this.#log(partition);
+    let start = segments.at(-1);
+    let bytes = start?.bytes ?? 0;
+    for (const segment of segments.slice(0, -1).reverse()) {
+      bytes += segment.bytes;
+      if (segment.maxTimeMs < sinceMs || bytes > bytesMax) break;
+      start = segment;
+    }
+    return { logId: this.logId, partition, offset: start?.base ?? 0, line: 0 };
+  }
+
   problem(): string | undefined {
     if (this.#failure !== undefined) return 'the disk failed';
     return this.#logs.some((log) => log.full) ? 'no space left for the log' : undefined;

@@ -43,9 +43,7 @@ export class DialSlots {
   }
 
   #hasRoom(host: string): boolean {
-    return (
-      this.#total < this.#dialsMax && (this.#active.get(host) ?? 0) < this.#dialsPerHostMax
-    );
+    return this.#total < this.#dialsMax && (this.#active.get(host) ?? 0) < this.#dialsPerHostMax;
   }
 
   #enter(host: string): void {

@@ -168,7 +168,7 @@ export class EgressDialer {
         settle();
         resolve(stream);
       });
-      stream.on('error', (error) => {
+      stream.on('error', (error: Error) => {
         settle();
         reject(error);
       });

@@ -1,11 +1,6 @@
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { Encoder } from './encoder.ts';
-import {
-  logplexDialect,
-  rfc5424Dialect,
-  SyslogEncoder,
-  type Dialect,
-} from './syslog-encoder.ts';
+import { logplexDialect, rfc5424Dialect, SyslogEncoder, type Dialect } from './syslog-encoder.ts';
 
 /** The encoder of one drain; `token` is its `d.<uuid>`. */
 export function createEncoder(

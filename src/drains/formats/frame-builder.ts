@@ -28,10 +28,6 @@ export class FrameBuilder {
     this.#linesMax = limits.linesMax;
   }
 
-  get isEmpty(): boolean {
-    return this.messages === 0;
-  }
-
   /** Whether the batch is as large as it may be, without regard to what would come next. */
   get isFull(): boolean {
     return this.messages >= this.#linesMax || this.length >= this.#bytesMax;
@@ -63,12 +59,6 @@ export class FrameBuilder {
   recycle(body: Buffer): void {
     if (this.buffer.length > 0 || body.byteOffset !== 0) return;
     if (body.buffer.byteLength <= recycledBytesMax) this.buffer = Buffer.from(body.buffer);
-  }
-
-  /** Lets go of the memory: for drains that have nothing to send. */
-  release(): void {
-    this.buffer = nothing;
-    this.length = 0;
   }
 
   #grow(needed: number): void {

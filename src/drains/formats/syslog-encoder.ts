@@ -72,7 +72,8 @@ export class SyslogEncoder implements Encoder {
         count = count * 10 + byte - 0x30;
       }
       const end = start + count;
-      if (!scanHeader(frames, start, end, header)) throw new InvariantError('a stored line is none');
+      if (!scanHeader(frames, start, end, header))
+        throw new InvariantError('a stored line is none');
       if (keep && !keep(header, frames)) out.filtered++;
       else if (!this.#put(frames, out)) {
         this.#cursor.remember(frames, line, at);
@@ -87,7 +88,8 @@ export class SyslogEncoder implements Encoder {
   encodeNotice(text: string, atMs: number, out: FrameBuilder): void {
     const frame = noticeFrame(text, atMs);
     const start = frame.indexOf(0x20) + 1;
-    if (!scanHeader(frame, start, frame.length, this.#header)) throw new InvariantError('no notice');
+    if (!scanHeader(frame, start, frame.length, this.#header))
+      throw new InvariantError('no notice');
     this.#write(frame, this.#lengthOf(frame), out);
   }
 

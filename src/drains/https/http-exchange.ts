@@ -18,6 +18,8 @@ export type HttpAnswer =
   | { readonly kind: 'answered'; readonly status: number; readonly retryAfter: string | undefined }
   | { readonly kind: 'failed'; readonly error: unknown };
 
+const writeReportMs = 20;
+
 /**
  * One request and its answer. The status alone decides: the body is read only so that the connection can
  * be used again, and a body that is too long or too slow ends the connection, not the verdict.
@@ -76,13 +78,22 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    // The rest of the request must not go out any more: its buffer is about to be used for something else.
-    if (this.#hasUnsent()) this.#cut();
-    else if (this.#answered) this.#settle(this.#answered);
+    if (!this.#hasUnsent()) return this.#finish();
+    // Node tells that a write is done a moment after the kernel took it, and an answer can overtake that.
+    this.#cancelTimer();
+    this.#cancelTimer = this.#parts.clock.after(writeReportMs, () => {
+      // The rest of the request must not go out any more: its buffer is about to be used for something else.
+      if (this.#hasUnsent() && this.#parts.socket()?.destroyed === false) this.#cut();
+      else this.#finish();
+    });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#settle(this.#verdict() ?? { kind: 'failed', error });
+  }
+
+  #finish(): void {
+    if (this.#answered) this.#settle(this.#answered);
   }
 
   #cut(): void {

@@ -121,8 +121,10 @@ export class SyslogDrain implements Drain {
 
   #broken(connection: SyslogConnection, reason: FailureReason): void {
     if (this.#connection !== connection) return;
+    const isLossy = !this.#window.isEmpty;
     this.#forget();
-    this.#events.broken(reason);
+    // A receiver may end a connection on which nothing is under way: the next batch opens another.
+    if (isLossy) this.#events.broken(reason);
   }
 
   #isOld(): boolean {
@@ -174,7 +176,10 @@ export class SyslogDrain implements Drain {
     this.#isLooking = false;
     if (this.#connection !== connection) return;
     const nowMs = this.#parts.clock.monotonicMs();
-    const isStalled = this.#stall.look({ sentBytes, heldBytes, isWriting: connection.isWriting }, nowMs);
+    const isStalled = this.#stall.look(
+      { sentBytes, heldBytes, isWriting: connection.isWriting },
+      nowMs,
+    );
     if (isStalled) return connection.fail('timeout');
     this.#confirm(this.#window.confirm(sentBytes - (heldBytes ?? 0), nowMs));
     if (this.#window.isEmpty && !connection.isWriting) this.#stopTicks();

@@ -95,7 +95,9 @@ function tableAddress(address: string): string {
   if (!ipaddr.isValid(plain)) return '';
   const bytes = ipaddr.parse(plain).toByteArray();
   const isLittle = endianness() === 'LE';
-  return bytes.map((_, at) => hex(bytes[isLittle ? (at & ~3) + 3 - (at & 3) : at] ?? 0, 2)).join('');
+  return bytes
+    .map((_, at) => hex(bytes[isLittle ? (at & ~3) + 3 - (at & 3) : at] ?? 0, 2))
+    .join('');
 }
 
 function hex(value: number, digits: number): string {

@@ -111,7 +111,13 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['framing', oneOf(drainFramings)],
   ['gzip', { ...flag(), onlyKind: 'https' }],
   ['insecure', { ...flag(), onlyTls: true }],
-  ['sni', { ...matching(/^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/i, 'a host name'), onlyTls: true }],
+  [
+    'sni',
+    {
+      ...matching(/^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/i, 'a host name'),
+      onlyTls: true,
+    },
+  ],
   // RFC 5424 §6.2.4: at most 255 printable ASCII characters.
   ['hostname', matching(/^[!-~]{1,255}$/, 'at most 255 visible ASCII characters')],
   ['batch_bytes', integer(1024, 1_048_576)],
@@ -123,7 +129,9 @@ function misplaced(name: string, rule: Rule, setting: OptionSetting): string | u
   if (rule.onlyKind !== undefined && rule.onlyKind !== setting.kind) {
     return `option ${name} is for ${rule.onlyKind} drains`;
   }
-  return rule.onlyTls === true && !setting.tls ? `option ${name} is for drains with TLS` : undefined;
+  return rule.onlyTls === true && !setting.tls
+    ? `option ${name} is for drains with TLS`
+    : undefined;
 }
 
 function oneOf(values: readonly string[]): Rule {

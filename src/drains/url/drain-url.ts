@@ -78,8 +78,7 @@ const charactersMax = 2048;
 /** The parts, or what is wrong with the text as such. */
 function split(text: string, policy: DrainUrlPolicy): SplitUrl | string {
   if (text.length > charactersMax) return `is longer than ${charactersMax} characters`;
-  // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u0020\u007f-\u00a0\u2028\u2029]/.test(text)) {
+  if (/[\s\p{Cc}]/u.test(text)) {
     return 'contains white space or control characters';
   }
   const match = /^([a-z][a-z0-9+.-]*):\/\/([^/?#\\][^#]*)(?:#(.*))?$/i.exec(text);
@@ -102,10 +101,14 @@ function split(text: string, policy: DrainUrlPolicy): SplitUrl | string {
 }
 
 function schemeOf(name: string, policy: DrainUrlPolicy): Scheme | string {
-  const scheme = Object.hasOwn(schemes, name.toLowerCase()) ? schemes[name.toLowerCase()] : undefined;
+  const scheme = Object.hasOwn(schemes, name.toLowerCase())
+    ? schemes[name.toLowerCase()]
+    : undefined;
   if (scheme && (scheme.tls || policy.plain)) return scheme;
   if (scheme) return `scheme ${scheme.canonical} is not allowed here: use https or syslog+tls`;
-  const allowed = Object.keys(schemes).filter((known) => schemes[known]?.tls === true || policy.plain);
+  const allowed = Object.keys(schemes).filter(
+    (known) => schemes[known]?.tls === true || policy.plain,
+  );
   return `scheme must be one of ${allowed.join(', ')}`;
 }
 
@@ -144,7 +147,11 @@ function userInfo(url: URL): string {
 
 function credentialsOf(url: URL): Buffer | undefined {
   if (url.username === '' && url.password === '') return undefined;
-  return Buffer.concat([percentDecode(url.username), Buffer.from(':'), percentDecode(url.password)]);
+  return Buffer.concat([
+    percentDecode(url.username),
+    Buffer.from(':'),
+    percentDecode(url.password),
+  ]);
 }
 
 /** What is no escape stays as it is: a password with a `%` in it was typed, not encoded. */
@@ -155,11 +162,7 @@ function percentDecode(text: string): Buffer {
   return Buffer.from(decoded, 'latin1');
 }
 
-function targetProblems(
-  { url }: SplitUrl,
-  target: DrainTarget,
-  policy: DrainUrlPolicy,
-): string[] {
+function targetProblems({ url }: SplitUrl, target: DrainTarget, policy: DrainUrlPolicy): string[] {
   const problems = [hostProblem(target, policy), portProblem(target, policy)];
   if (target.kind === 'syslog') {
     if (userInfo(url) !== '') problems.push('syslog drains take no user or password');

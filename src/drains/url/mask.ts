@@ -32,7 +32,8 @@ function maskParameter(parameter: string): string {
   return `${looksSecret(name) ? mask : name}=${secret && value !== '' ? mask : value}`;
 }
 
-const keyLike = /key|token|secret|passw|pwd|auth|cred|sign|sig$|session|code|jwt|bearer|licen[cs]e/i;
+const keyLike =
+  /key|token|secret|passw|pwd|auth|cred|sign|sig$|session|code|jwt|bearer|licen[cs]e/i;
 
 /** A UUID, or a run of letters and digits that nobody would have chosen as a name. */
 function looksSecret(text: string): boolean {

@@ -61,17 +61,21 @@ function text6(address: bigint): string {
 const anyAddress4 = fc.oneof(
   fc.nat(0xffffffff),
   // Around every edge of the table.
-  fc.constantFrom(...special4.flat()).chain((edge) =>
-    fc.integer({ min: -2, max: 2 }).map((step) => (edge + step + 2 ** 32) % 2 ** 32),
-  ),
+  fc
+    .constantFrom(...special4.flat())
+    .chain((edge) =>
+      fc.integer({ min: -2, max: 2 }).map((step) => (edge + step + 2 ** 32) % 2 ** 32),
+    ),
 );
 
 const anyAddress6 = fc.oneof(
   fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }),
   fc.bigInt({ min: 0x2n << 124n, max: (0x4n << 124n) - 1n }),
-  fc.constantFrom(...special6.flat()).chain((edge) =>
-    fc.integer({ min: -2, max: 2 }).map((step) => BigInt.asUintN(128, edge + BigInt(step))),
-  ),
+  fc
+    .constantFrom(...special6.flat())
+    .chain((edge) =>
+      fc.integer({ min: -2, max: 2 }).map((step) => BigInt.asUintN(128, edge + BigInt(step))),
+    ),
   // An IPv4 address within each kind of IPv6 address that can carry one.
   fc
     .tuple(
@@ -144,19 +148,24 @@ test.each([
   expect(policy.judge(address)).toBe('refused');
 });
 
-test.each(['1.1.1.1', '2606:4700::1111', '::ffff:1.1.1.1', '64:ff9b::1.1.1.1', '2001:4860:4860::8888'])(
-  '%s is public',
-  (address) => {
-    expect(policy.judge(address)).toBe('public');
-  },
-);
+test.each([
+  '1.1.1.1',
+  '2606:4700::1111',
+  '::ffff:1.1.1.1',
+  '64:ff9b::1.1.1.1',
+  '2001:4860:4860::8888',
+])('%s is public', (address) => {
+  expect(policy.judge(address)).toBe('public');
+});
 
 test('the operator opens networks of both families, however the address is written', () => {
   const open = new AddressPolicy({ allow: ['127.0.0.0/8', '::1/128', '10.1.2.3'] });
   expect(['127.9.9.9', '::ffff:127.0.0.1', '::1', '10.1.2.3'].map((a) => open.judge(a))).toEqual(
     Array(4).fill('operator'),
   );
-  expect(['10.1.2.4', '::2', 'fe80::1'].map((a) => open.judge(a))).toEqual(Array(3).fill('refused'));
+  expect(['10.1.2.4', '::2', 'fe80::1'].map((a) => open.judge(a))).toEqual(
+    Array(3).fill('refused'),
+  );
   expect(open.loopback()).toEqual(['127.0.0.1', '::1']);
 });
 

@@ -20,9 +20,7 @@ function ofAddress(bytes: number[]): string[] {
   const [a = 0, b = 0, c = 0, d = 0] = bytes;
   const value = a * 2 ** 24 + b * 2 ** 16 + c * 2 ** 8 + d;
   const parts = [[value], [a, b * 2 ** 16 + c * 2 ** 8 + d], [a, b, c * 2 ** 8 + d], bytes];
-  const written = parts.flatMap((numbers) =>
-    radixes.map((radix) => numbers.map(radix).join('.')),
-  );
+  const written = parts.flatMap((numbers) => radixes.map((radix) => numbers.map(radix).join('.')));
   const dotted = bytes.join('.');
   const low = `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
   return [
@@ -112,12 +110,16 @@ const internalNames = [
 ];
 
 function fullWidth(text: string): string {
-  return [...text].map((char) => (char === '.' ? char : String.fromCharCode(char.charCodeAt(0) + 0xfee0))).join('');
+  return [...text]
+    .map((char) => (char === '.' ? char : String.fromCharCode(char.charCodeAt(0) + 0xfee0)))
+    .join('');
 }
 
 function circled(text: string): string {
   return [...text]
-    .map((char) => (char === '.' ? '.' : char === '0' ? '⓪' : String.fromCharCode(0x245f + Number(char))))
+    .map((char) =>
+      char === '.' ? '.' : char === '0' ? '⓪' : String.fromCharCode(0x245f + Number(char)),
+    )
     .join('');
 }
 

@@ -32,7 +32,9 @@ test('connects to an address that is allowed, with TLS checked against the addre
 });
 
 test('connects to a name, which the certificate must have', async () => {
-  await using receiver = await SyslogReceiver.listen(authority.issue({ hosts: ['logs.example.com'] }));
+  await using receiver = await SyslogReceiver.listen(
+    authority.issue({ hosts: ['logs.example.com'] }),
+  );
   const target = { port: receiver.port, tls: verified };
   const known = { 'logs.example.com': ['127.0.0.1'], 'other.example.com': ['127.0.0.1'] };
   expect((await dial({ ...target, host: 'logs.example.com' }, {}, known)).ok).toBe(true);
@@ -41,7 +43,9 @@ test('connects to a name, which the certificate must have', async () => {
     failure: { reason: 'tls', certificate: 'hostname mismatch' },
   });
   const withName = { verify: true, servername: 'logs.example.com' };
-  expect((await dial({ ...target, tls: withName, host: 'other.example.com' }, {}, known)).ok).toBe(true);
+  expect((await dial({ ...target, tls: withName, host: 'other.example.com' }, {}, known)).ok).toBe(
+    true,
+  );
 });
 
 test('localhost is the loopback that the operator allows, without asking anyone', async () => {
@@ -75,7 +79,9 @@ test.each([
 });
 
 test('a server that does not speak TLS is a TLS failure', async () => {
-  await using receiver = await HostileReceiver.listen((socket) => socket.resume().write('220 hello\r\n'));
+  await using receiver = await HostileReceiver.listen((socket) =>
+    socket.resume().write('220 hello\r\n'),
+  );
   expect(await dial({ host: '127.0.0.1', port: receiver.port, tls: verified })).toEqual({
     ok: false,
     failure: { reason: 'tls' },
@@ -146,7 +152,9 @@ test.each([
   );
   const result = await dialer.connect({ host: 'logs.example.com', port, tls: undefined }, never);
   expect(result).toEqual({ ok: false, failure: { reason: 'blocked_address' } });
-  expect(await registry.metrics()).toContain(`spillway_egress_refusals_total{reason="${reason}"} 1`);
+  expect(await registry.metrics()).toContain(
+    `spillway_egress_refusals_total{reason="${reason}"} 1`,
+  );
 });
 
 test('an internal name with a public address is refused', async () => {
@@ -177,17 +185,25 @@ test('five hundred answers are judged, and at most sixteen dialled', async () =>
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const { dialer } = testEgress({ staggerMs: 1 }, { dns: names({ 'many.example.com': addresses }) });
+  const { dialer } = testEgress(
+    { staggerMs: 1 },
+    { dns: names({ 'many.example.com': addresses }) },
+  );
   const result = await dialer.connect({ host: 'many.example.com', port, tls: undefined }, never);
   expect(result).toEqual({ ok: false, failure: { reason: 'connect' } });
-  const { dialer: wary } = testEgress({}, { dns: names({ 'many.example.com': [...addresses, '10.0.0.1'] }) });
+  const { dialer: wary } = testEgress(
+    {},
+    { dns: names({ 'many.example.com': [...addresses, '10.0.0.1'] }) },
+  );
   const refused = await wary.connect({ host: 'many.example.com', port, tls: undefined }, never);
   expect(refused).toEqual({ ok: false, failure: { reason: 'blocked_address' } });
   server.close();
 });
 
 test('no failure carries a name, an address or a banner', async () => {
-  await using receiver = await HostileReceiver.listen((socket) => socket.resume().write('secret banner'));
+  await using receiver = await HostileReceiver.listen((socket) =>
+    socket.resume().write('secret banner'),
+  );
   const result = await dial({ host: '127.0.0.1', port: receiver.port, tls: verified });
   expect(JSON.stringify(result)).not.toMatch(/banner|127\.0|\d{4}/);
 });

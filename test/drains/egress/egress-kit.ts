@@ -8,7 +8,7 @@ import {
 } from '../../../src/drains/egress/create-egress.ts';
 import type { DnsLookup } from '../../../src/drains/egress/resolver.ts';
 
-export const egressOptions: EgressOptions = {
+const egressOptions: EgressOptions = {
   allow: ['127.0.0.0/8'],
   connectMsMax: 10_000,
   staggerMs: 250,

@@ -38,8 +38,7 @@ function counted(message: string): string {
   return `${message.length} ${message}`;
 }
 
-const line =
-  '<134>1 2012-12-10T03:00:48.123456Z erlang app console.1 - - Logsplat test message 1';
+const line = '<134>1 2012-12-10T03:00:48.123456Z erlang app console.1 - - Logsplat test message 1';
 
 test("logplex's own HTTPS bytes come out, but for the LF inside the count", () => {
   expect(encode('logplex', [line])).toBe(
@@ -135,7 +134,9 @@ test('the count is right for every length of text', () => {
 
 test('stops before the message that would pass a limit, and goes on there', () => {
   const encoder = new SyslogEncoder({ dialect: logplexDialect(), framing: 'octet' });
-  const record = { frames: frames(...['a', 'b', 'c', 'd'].map((text) => `<1>1 T h a p - - ${text}`)) };
+  const record = {
+    frames: frames(...['a', 'b', 'c', 'd'].map((text) => `<1>1 T h a p - - ${text}`)),
+  };
   const out = new FrameBuilder();
   const oneBytes = '22 <1>1 T host a p - a\n'.length - 1;
 
@@ -148,7 +149,10 @@ test('stops before the message that would pass a limit, and goes on there', () =
   out.begin(noLimits);
   expect(encoder.encode(record, 3, 4, out)).toBe(4);
   expect(first + second + out.take().toString()).toBe(
-    encode('logplex', ['a', 'b', 'c', 'd'].map((text) => `<1>1 T h a p - - ${text}`)),
+    encode(
+      'logplex',
+      ['a', 'b', 'c', 'd'].map((text) => `<1>1 T h a p - - ${text}`),
+    ),
   );
 });
 
@@ -164,7 +168,9 @@ test('a batch takes its first message however large it is', () => {
 
 test('lines that the filter does not want are counted and left out', () => {
   const encoder = new SyslogEncoder({ dialect: logplexDialect(), framing: 'octet' });
-  const record = { frames: frames('<11>1 T h a p - - x', '<14>1 T h a p - - y', '<11>1 T h a p - - z') };
+  const record = {
+    frames: frames('<11>1 T h a p - - x', '<14>1 T h a p - - y', '<11>1 T h a p - - z'),
+  };
   const out = new FrameBuilder();
   out.begin(noLimits);
   expect(encoder.encode(record, 0, 3, out, (header) => header.severity <= 3)).toBe(3);
@@ -183,7 +189,8 @@ test("the drain's own L10 has logplex's bytes in each format", () => {
     expect(out.messages).toBe(1);
     return out.take().toString();
   };
-  const rest = 'Error L10 (output buffer overflow): 3 messages dropped since 2012-07-23T00:06:26+00:00.\n';
+  const rest =
+    'Error L10 (output buffer overflow): 3 messages dropped since 2012-07-23T00:06:26+00:00.\n';
   expect(notice(logplexDialect())).toBe(
     `143 <172>1 2012-07-23T00:07:00+00:00 host heroku logplex - ${rest}`,
   );

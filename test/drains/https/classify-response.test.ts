@@ -45,7 +45,9 @@ test.each(rows)('%i', (status, delivery) => {
 
 test('every status there can be has a class', () => {
   for (let status = 200; status < 1000; status++) {
-    expect(classifyResponse(status, undefined, nowMs).kind).toMatch(/^(delivered|retry|split|hold)$/);
+    expect(classifyResponse(status, undefined, nowMs).kind).toMatch(
+      /^(delivered|retry|split|hold)$/,
+    );
   }
 });
 

@@ -28,23 +28,37 @@ const hanging: [string, Behaviour, 'http' | 'https', boolean][] = [
   ['at a byte now and then', drip('HTTP/1.1 200 OK\r\nX-Pad: ', 5), 'http', false],
 ];
 
-test.each(hanging)('a receiver that hangs %s is given up within 15 s', async (_, behaviour, scheme, tls) => {
-  await using receiver = await HostileReceiver.listen(behaviour, tls ? authority.issue() : undefined);
-  const clock = new FakeClock();
-  await using drain = httpsDrain(`${scheme}://127.0.0.1:${receiver.port}/`, { clock });
-  const delivering = drain.deliver(batch(), never);
-  await receiver.until(() => receiver.heard > 0);
-  await clock.advance(15_000);
-  expect(await delivering).toEqual(timedOut);
-  await receiver.until(() => receiver.open.size === 0);
-});
+test.each(hanging)(
+  'a receiver that hangs %s is given up within 15 s',
+  async (_, behaviour, scheme, tls) => {
+    await using receiver = await HostileReceiver.listen(
+      behaviour,
+      tls ? authority.issue() : undefined,
+    );
+    const clock = new FakeClock();
+    await using drain = httpsDrain(`${scheme}://127.0.0.1:${receiver.port}/`, { clock });
+    const delivering = drain.deliver(batch(), never);
+    await receiver.until(() => receiver.heard > 0);
+    await clock.advance(15_000);
+    expect(await delivering).toEqual(timedOut);
+    await receiver.until(() => receiver.open.size === 0);
+  },
+);
 
 const answering: [string, Behaviour, Delivery][] = [
   ['closes without a word', (socket) => socket.resume().end(), { kind: 'retry', reason: 'closed' }],
   ['resets', sayAndReset(''), { kind: 'retry', reason: 'closed' }],
-  ['closes within its headers', sayAndClose('HTTP/1.1 200 OK\r\nA: b'), { kind: 'retry', reason: 'closed' }],
+  [
+    'closes within its headers',
+    sayAndClose('HTTP/1.1 200 OK\r\nA: b'),
+    { kind: 'retry', reason: 'closed' },
+  ],
   ['does not speak HTTP', say('SSH-2.0-OpenSSH_9.2\r\n'), { kind: 'retry', reason: 'protocol' }],
-  ['sends 100 Continue unasked', say('HTTP/1.1 100 Continue\r\n\r\n'), { kind: 'retry', reason: 'protocol' }],
+  [
+    'sends 100 Continue unasked',
+    say('HTTP/1.1 100 Continue\r\n\r\n'),
+    { kind: 'retry', reason: 'protocol' },
+  ],
   [
     'switches protocols unasked',
     say('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
@@ -55,12 +69,28 @@ const answering: [string, Behaviour, Delivery][] = [
     flood('HTTP/1.1 200 OK\r\nX-Pad: '),
     { kind: 'retry', reason: 'protocol' },
   ],
-  ['gives early hints', sayAndClose('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n'), delivered],
+  [
+    'gives early hints',
+    sayAndClose('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n'),
+    delivered,
+  ],
   ['speaks HTTP/1.0', sayAndClose('HTTP/1.0 200 OK\r\n\r\nthanks'), delivered],
-  ['promises more body than it has', sayAndClose('HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx'), delivered],
-  ['has more body than it promised', say('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxyz'), delivered],
+  [
+    'promises more body than it has',
+    sayAndClose('HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx'),
+    delivered,
+  ],
+  [
+    'has more body than it promised',
+    say('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxyz'),
+    delivered,
+  ],
   ['sends a body without end', flood('HTTP/1.1 200 OK\r\n\r\n'), delivered],
-  ['resets after its answer', sayAndReset('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx'), delivered],
+  [
+    'resets after its answer',
+    sayAndReset('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx'),
+    delivered,
+  ],
   [
     'breaks off the body of an error',
     sayAndClose('HTTP/1.1 500 Oops\r\nContent-Length: 99\r\n\r\nx'),

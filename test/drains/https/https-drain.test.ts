@@ -117,7 +117,11 @@ test('a compressed answer is not inflated, and a long one ends the connection, n
   await using drain = httpsDrain(receiver.url());
   receiver.answer = () => ({ status: 200, body: Buffer.alloc(1024 * 1024) });
   expect(await drain.deliver(batch(), never)).toEqual(delivered);
-  receiver.answer = () => ({ status: 200, headers: { 'content-encoding': 'gzip' }, body: 'no gzip' });
+  receiver.answer = () => ({
+    status: 200,
+    headers: { 'content-encoding': 'gzip' },
+    body: 'no gzip',
+  });
   expect(await drain.deliver(batch(), never)).toEqual(delivered);
   expect(receiver.connections).toBe(2);
 });
@@ -160,8 +164,14 @@ test('giving up ends at once, closes the connection, and the next batch goes thr
     return new Promise(() => {});
   };
   await using drain = httpsDrain(receiver.url());
-  expect(await drain.deliver(batch('1'), abort.signal)).toEqual({ kind: 'retry', reason: 'closed' });
-  expect(await drain.deliver(batch('1'), abort.signal)).toEqual({ kind: 'retry', reason: 'closed' });
+  expect(await drain.deliver(batch('1'), abort.signal)).toEqual({
+    kind: 'retry',
+    reason: 'closed',
+  });
+  expect(await drain.deliver(batch('1'), abort.signal)).toEqual({
+    kind: 'retry',
+    reason: 'closed',
+  });
   receiver.answer = () => ({ status: 200 });
   expect(await drain.deliver(batch('2'), never)).toEqual(delivered);
 });

@@ -55,7 +55,13 @@ export class RecordedEvents implements StreamEvents {
 /** A drain to `url`, through the real egress, which trusts {@link authority} and may reach loopback. */
 export function syslogDrain(
   url: string,
-  parts: { clock?: Clock; options?: Partial<SyslogDrainOptions>; events?: StreamEvents } = {},
+  parts: {
+    clock?: Clock;
+    options?: Partial<SyslogDrainOptions>;
+    events?: StreamEvents;
+    /** What TCP holds, told instead of asked. */
+    heldBytes?: () => number;
+  } = {},
 ): SyslogDrain & AsyncDisposable {
   const clock = parts.clock ?? systemClock;
   const { dialer, policy } = testEgress({ extraPem: authority.pem }, { clock });
@@ -63,9 +69,13 @@ export function syslogDrain(
   if (!parsed.ok) throw new Error(parsed.problems.join());
   const { target, options } = parsed;
   const setting = { kind: target.kind, tls: target.tls, insecureAllowed: true };
+  const { heldBytes } = parts;
+  const tcpQueues = heldBytes
+    ? { unacknowledged: () => Promise.resolve(heldBytes()) }
+    : new TcpQueues({ readingGapMs: 0 }, { clock });
   const drain = new SyslogDrain(
     { ...syslogOptions, ...parts.options },
-    { dialer, clock, tcpQueues: new TcpQueues({ readingGapMs: 0 }, { clock }) },
+    { dialer, clock, tcpQueues },
     { target, options: drainOptions(options, setting) },
     parts.events ?? new RecordedEvents(),
   );

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/core/clock.ts';
-import { TcpQueues, type TcpEndpoints } from '../../../src/drains/syslog/tcp-queues.ts';
+import { TcpQueues } from '../../../src/drains/syslog/tcp-queues.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 
 const head =
@@ -11,8 +11,18 @@ const head =
 const table4 = `${head}   0: 0100007F:C0AE 0200007F:19A2 01 003B1C58:00000000 04:0000000F 00000000     0        0 1 1\n`;
 const table6 = `${head}  10: 00000000000000000000000001000000:C0AE B80D0120000000000000000001000000:19A2 01 00000007:00000000 00:00000000 00000000     0        0 1 1\n`;
 
-const endpoints4 = { localAddress: '127.0.0.1', localPort: 0xc0ae, remoteAddress: '127.0.0.2', remotePort: 6562 };
-const endpoints6 = { localAddress: '::1', localPort: 0xc0ae, remoteAddress: '2001:db8::1', remotePort: 6562 };
+const endpoints4 = {
+  localAddress: '127.0.0.1',
+  localPort: 0xc0ae,
+  remoteAddress: '127.0.0.2',
+  remotePort: 6562,
+};
+const endpoints6 = {
+  localAddress: '::1',
+  localPort: 0xc0ae,
+  remoteAddress: '2001:db8::1',
+  remotePort: 6562,
+};
 
 test('finds the row of a connection in both tables', async () => {
   const readTable = (path: string): Promise<string> =>
@@ -59,7 +69,8 @@ test.runIf(existsSync('/proc/net/tcp')).each(['127.0.0.1', '::1'])(
     const socket = net.connect({ host, port: (server.address() as AddressInfo).port });
     await once(socket, 'connect');
     const queues = new TcpQueues({ readingGapMs: 0 }, { clock: systemClock });
-    const endpoints = socket as TcpEndpoints;
+    const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket;
+    const endpoints = { localAddress, localPort, remoteAddress, remotePort };
     expect(await queues.unacknowledged(endpoints)).toBe(0);
     socket.on('error', () => {}).write(Buffer.alloc(64 * 1024 * 1024));
     await settle();

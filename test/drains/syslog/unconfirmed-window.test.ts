@@ -43,7 +43,7 @@ test('eight mebibytes that were acknowledged later confirm as well', () => {
   expect(window.confirm(13 * mebibyte, 200)).toEqual(at(2));
 });
 
-test("an answered FIN confirms everything, and a break nothing", () => {
+test('an answered FIN confirms everything, and a break nothing', () => {
   const window = new UnconfirmedWindow(options);
   window.add(at(1), 1000, 0);
   window.add(at(2), 2000, 100);

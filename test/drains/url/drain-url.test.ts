@@ -131,12 +131,15 @@ test.each([
   ],
   ['https://h.example.com/?x=0123456789abcdef0123456789abcdef', 'https://h.example.com/?x=***'],
   ['https://h.example.com/?0123456789abcdef0123456789abcdef', 'https://h.example.com/?***'],
-  ['https://h.example.com/receiver/v1/http/ZaVnC4dhaV39Tn37kT', 'https://h.example.com/receiver/v1/http/***'],
-  ['https://h.example.com/logs-of-production/2026', 'https://h.example.com/logs-of-production/2026'],
   [
-    'https://h.example.com/s/00000000-0000-0000-0000-000000000000',
-    'https://h.example.com/s/***',
+    'https://h.example.com/receiver/v1/http/ZaVnC4dhaV39Tn37kT',
+    'https://h.example.com/receiver/v1/http/***',
   ],
+  [
+    'https://h.example.com/logs-of-production/2026',
+    'https://h.example.com/logs-of-production/2026',
+  ],
+  ['https://h.example.com/s/00000000-0000-0000-0000-000000000000', 'https://h.example.com/s/***'],
   ['syslog+tls://logs.papertrailapp.com:12345', 'syslog+tls://logs.papertrailapp.com:12345'],
 ])('%s is shown as %s', (url, masked) => {
   expect(target(url).masked).toBe(masked);

@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import type { Registry } from 'prom-client';
+import type { LogBus, StoredRecord } from '../bus/bus.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
+import { Inflater } from './inflater.ts';
+import { IngestHandler, type IngestHandlerOptions } from './ingest-handler.ts';
+import { IngestMetrics } from './ingest-metrics.ts';
+import { TokenFile } from './kept-tokens.ts';
+import { PlatformLines } from './platform-lines.ts';
+import { RateLimiter, type RateLimiterOptions } from './rate-limiter.ts';
+import { RejectionAnnouncer, type RejectionAnnouncerOptions } from './rejections.ts';
+import { Repeats, type RepeatsOptions } from './repeats.ts';
+import { TokenCache, type TokenCacheOptions, type TokenDirectory } from './token-cache.ts';
+
+export type IngestOptions = IngestHandlerOptions &
+  TokenCacheOptions &
+  RepeatsOptions &
+  RateLimiterOptions &
+  RejectionAnnouncerOptions & {
+    /** Known tokens rest here. */
+    readonly dataDir: string;
+  };
+
+export interface IngestParts {
+  readonly bus: LogBus;
+  readonly directory: TokenDirectory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly registry: Registry;
+}
+
+const tokenFile = 'ingest-tokens';
+
+/** The doors through which lines come in. */
+export class Ingest {
+  /** `POST /logs`. */
+  readonly handler: IngestHandler;
+  /** The platform's own lines. */
+  readonly platformLines: PlatformLines;
+  readonly #tokens: TokenCache;
+  readonly #repeats: Repeats;
+  readonly #announcer: RejectionAnnouncer;
+
+  constructor(options: IngestOptions, parts: IngestParts) {
+    const store = new TokenFile(join(options.dataDir, tokenFile));
+    this.#tokens = new TokenCache(options, { ...parts, store });
+    this.#repeats = new Repeats(options, parts);
+    this.#announcer = new RejectionAnnouncer(options, parts);
+    this.platformLines = new PlatformLines(options, parts);
+    this.handler = new IngestHandler(options, {
+      ...parts,
+      tokens: this.#tokens,
+      repeats: this.#repeats,
+      limiter: new RateLimiter(options, parts),
+      inflater: new Inflater(options),
+      metrics: new IngestMetrics(parts.registry),
+    });
+  }
+
+  /** To be done before the first request; `recent` is the end of the log, at least the repeat window of it. */
+  async start(recent: AsyncIterable<StoredRecord>): Promise<void> {
+    await this.#tokens.start();
+    await this.#repeats.rebuild(recent);
+    this.#announcer.start();
+    this.handler.start();
+  }
+
+  /** Tokens or apps have changed in the registry: it is asked again before the next request of each. */
+  tokensChanged(): void {
+    this.#tokens.expire();
+  }
+
+  /** Answers what is on its way and holds nothing any more. */
+  async close(signal: AbortSignal): Promise<void> {
+    await this.handler.close(signal);
+    await this.#announcer.close();
+    await this.#tokens.close();
+  }
+}
