@@ -54,11 +54,11 @@ export const bounds = {
 
   registry: {
     /** A writer of the same file that holds its lock longer than this is stuck. */
-    busyMsMax: 5 * secondMs,
+    busyMsMax: 1 * secondMs,
     appsPerUserMax: 1_000,
     permissionsPerAppMax: 1_000,
     /** Every login makes a key: laptops, servers and CI of one person. Beyond it the oldest ends. */
-    apiKeysPerUserMax: 100,
+    apiKeysPerUserMax: 1_000,
     sshKeysPerUserMax: 100,
     /** As the platform documents it. */
     drainsPerAppMax: 5,
@@ -133,38 +133,40 @@ export const bounds = {
     /** One write to a TLS socket; a stream has no requests to save, so lines hardly wait. */
     syslogBatch: { bytesMax: 64 * kib, linesMax: 10_000, waitMsMax: 20 },
     https: {
-      /** Look-up, connection, handshake, request and answer; longer than receivers take to store a batch. */
-      deliverMsMax: 30 * secondMs,
-      /** A name that changes its address is followed within this. */
-      connectionMsMax: 5 * minuteMs,
+      /** Look-up, connection, handshake, request and answer: a receiver that never answers is found within it. */
+      deliverMsMax: 15 * secondMs,
+      /** As logplex renews its own: a name that changes its address is followed within this. */
+      connectionMsMax: 5 * hourMs,
       /** Load balancers close idle connections after a minute; a request must not meet that. */
-      idleMsMax: 4 * secondMs,
+      idleMsMax: 50 * secondMs,
       responseHeaderBytesMax: 16 * kib,
       /** Nobody needs the body of an answer, and a hostile receiver may send one without end. */
       responseBytesMax: 64 * kib,
-      responseBodyMsMax: 5 * secondMs,
+      responseBodyMsMax: 2 * secondMs,
     },
     syslog: {
       /** What a peer may not have read yet when the connection breaks: sent again. */
       windowMs: 2 * secondMs,
       windowBytesMax: 8 * mib,
       /** A peer that is gone without a word is found within twenty seconds, by TCP or by us. */
-      keepAliveMs: 10 * secondMs,
-      stallMsMax: 20 * secondMs,
-      /** A name that changes its address is followed within this. */
-      connectionMsMax: 60 * minuteMs,
-      finMsMax: 2 * secondMs,
-      tickMs: 250,
-      /** A receiver has nothing to say. */
-      receivedBytesMax: 64 * kib,
+      keepAliveMs: 8 * secondMs,
+      stallMsMax: 18 * secondMs,
+      /** As logplex renews its own: a name that changes its address is followed within this. */
+      connectionMsMax: 5 * hourMs,
+      /** A receiver with a backlog to read needs a while to answer our FIN; unanswered, all of it is sent again. */
+      finMsMax: 5 * secondMs,
+      /** Each look parses the kernel's table of all connections. */
+      tickMs: 500,
+      /** A receiver has nothing to say; counted over the life of a connection. */
+      receivedBytesMax: 1 * mib,
     },
     /** Readings of what TCP has not sent yet, for all drains at once. */
-    tcpQueues: { readingGapMs: 100 },
+    tcpQueues: { readingGapMs: 500 },
     egress: {
-      /** All addresses of a name, one after the other with a stagger, handshake not included. */
+      /** A place in the queue, look-up, all addresses one after the other with a stagger, and the handshake. */
       connectMsMax: 10 * secondMs,
       staggerMs: 250,
-      addressesMax: 8,
+      addressesMax: 16,
       /** Connections being made: a host that hangs must not hold the dials of the others. */
       dialsMax: 200,
       dialsPerHostMax: 8,
@@ -172,9 +174,9 @@ export const bounds = {
       dnsTimeoutMs: 1 * secondMs,
       dnsTries: 2,
       /** Bounds of the records' own time to live. */
-      dnsCacheMsMin: 1 * secondMs,
+      dnsCacheMsMin: 5 * secondMs,
       dnsCacheMsMax: 1 * minuteMs,
-      dnsFailureCacheMs: 1 * secondMs,
+      dnsFailureCacheMs: 5 * secondMs,
       dnsCacheNamesMax: 10_000,
     },
   },
@@ -206,7 +208,7 @@ export const bounds = {
 
   controller: {
     /** Bodies of the API are small. */
-    bodyBytesMax: 1 * mib,
+    bodyBytesMax: 64 * kib,
     passwords: {
       /** Argon2id as OWASP recommends it: 19 MiB, two passes, one lane. */
       memoryKib: 19_456,

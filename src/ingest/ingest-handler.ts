@@ -13,6 +13,7 @@ import type { RateLimiter } from './rate-limiter.ts';
 import type { Repeats } from './repeats.ts';
 import { readHead } from './request-head.ts';
 import { noneRejected, type Intake } from './request-intake.ts';
+import { RequestList } from './request-list.ts';
 import { RequestStore, type RequestDesk } from './request-store.ts';
 import { RequestWriter } from './request-writer.ts';
 import type { Access, Judgement, TokenCache } from './token-cache.ts';
@@ -73,7 +74,7 @@ export class IngestHandler implements BodyDesk, RequestDesk {
   /** Of requests that are held before their body is read. */
   readonly #unread: FairShare;
   /** Every request that has not ended, in order of arrival. */
-  readonly #open = new Set<LogRequest>();
+  readonly #open = new RequestList();
   #stopSweeping: (() => void) | undefined;
   #isClosing = false;
   #becameIdle: (() => void) | undefined;
@@ -101,15 +102,17 @@ export class IngestHandler implements BodyDesk, RequestDesk {
   /** Stops admitting, gives up those that are held, and resolves when the others are answered. */
   async close(signal: AbortSignal): Promise<void> {
     this.#isClosing = this.#writer.isClosing = true;
-    for (const request of this.#open) if (request.phase === 'held') this.#giveUp(request);
-    if (this.#open.size > 0 && !signal.aborted) {
+    this.#open.forEach((request) => {
+      if (request.phase === 'held') this.#giveUp(request);
+    });
+    if (!this.#open.isEmpty && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#becameIdle = resolve;
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
     }
     this.#stopSweeping?.();
-    for (const request of this.#open) request.req.destroy();
+    this.#open.forEach((request) => void request.req.destroy());
   }
 
   handle(req: IncomingMessage, res: ServerResponse): void {
@@ -245,7 +248,7 @@ export class IngestHandler implements BodyDesk, RequestDesk {
   #end(request: LogRequest): void {
     this.#open.delete(request);
     this.#release(request);
-    if (this.#open.size === 0) this.#becameIdle?.();
+    if (this.#open.isEmpty) this.#becameIdle?.();
   }
 
   #release(request: LogRequest): void {
@@ -256,10 +259,10 @@ export class IngestHandler implements BodyDesk, RequestDesk {
   /** One timer for all: looks at every open request, oldest first. */
   #sweep(): void {
     const nowMs = this.#parts.clock.monotonicMs();
-    for (const request of this.#open) {
+    this.#open.forEach((request) => {
       if (nowMs >= request.dueMs) this.#overdue(request);
       else if (request.phase === 'held') request.retry?.();
-    }
+    });
   }
 
   #overdue(request: LogRequest): void {
@@ -298,7 +301,9 @@ export class IngestHandler implements BodyDesk, RequestDesk {
 
   #heldCount(): number {
     let held = 0;
-    for (const { phase } of this.#open) if (phase === 'held') held++;
+    this.#open.forEach(({ phase }) => {
+      if (phase === 'held') held++;
+    });
     return held;
   }
 }

@@ -37,11 +37,15 @@ export class LogRequest {
   /** An answer has been given, or the connection was closed. */
   isAnswered = false;
   content: ReadBody | undefined;
-  /** The request key of `content`, to look it up by. */
-  key: string | undefined;
   intake: Intake | undefined;
   /** Other copies of this request, which wait for its end. */
   copies: LogRequest[] | undefined;
+  /** Its place among those on their way into the log; 0 is none. */
+  place = 0;
+  /** Its place among the open requests. */
+  isListed = false;
+  older: LogRequest | undefined;
+  newer: LogRequest | undefined;
   #chunks: Buffer[] = [];
 
   constructor(req: IncomingMessage, res: ServerResponse, head: RequestHead, startedMs: number) {

@@ -2,6 +2,7 @@ import type { LogBus } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { FirstCopies } from './first-copies.ts';
 import type { LogRequest } from './log-request.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import type { Repeats } from './repeats.ts';
@@ -43,7 +44,7 @@ export class RequestStore {
   readonly #parts: RequestStoreParts;
   readonly #desk: RequestDesk;
   /** First copies on their way into the log, by request key. */
-  readonly #first = new Map<string, LogRequest>();
+  readonly #first = new FirstCopies();
 
   constructor(options: IntakeOptions, parts: RequestStoreParts, desk: RequestDesk) {
     this.#options = options;
@@ -54,7 +55,6 @@ export class RequestStore {
   /** Takes the body of an admitted request, inflated. */
   take(request: LogRequest, body: Buffer): void {
     request.content = readBody(this.#options, body, request.access as Access, request.head);
-    request.key = request.content.key?.toString('latin1');
     this.#store(request);
   }
 
@@ -70,8 +70,8 @@ export class RequestStore {
   }
 
   #store(request: LogRequest): void {
-    const { key } = request;
-    const first = key === undefined ? undefined : this.#first.get(key);
+    const key = request.content?.key;
+    const first = key && this.#first.get(key);
     if (first) {
       (first.copies ??= []).push(request);
       this.#desk.hold(request, undefined);
@@ -83,7 +83,7 @@ export class RequestStore {
       this.#desk.stored(request, intake);
       return;
     }
-    if (key !== undefined) this.#first.set(key, request);
+    if (key) this.#first.add(key, request);
     this.#append(request, intake);
   }
 
@@ -126,9 +126,7 @@ export class RequestStore {
 
   /** Its copies look again: they find it stored, or the next of them takes its place. */
   #endFirst(request: LogRequest): void {
-    const { key } = request;
-    if (key === undefined || this.#first.get(key) !== request) return;
-    this.#first.delete(key);
+    if (!this.#first.delete(request)) return;
     const { copies } = request;
     request.copies = undefined;
     for (const copy of copies ?? []) if (!copy.isAnswered) this.#store(copy);

@@ -98,7 +98,7 @@ testNeeding('rsyslog', hasRsyslog, 'apt-get install rsyslog rsyslog-gnutls')(
   async () => {
     await using pipeline = await Pipeline.start();
     await using rsyslog = await withRsyslog(pipeline);
-    const piped = pipeline.pipe(lineCount, { app: 'demo', pod: 'demo-7f9c-abcde' });
+    const piped = pipeline.pipe(lineCount, { app: 'demo', pod: 'demo-7f9c-abcde' }, 5_000);
     for (let kill = 1; kill <= 5; kill++) {
       const at = Math.floor((lineCount * kill) / 7);
       await eventually('half way', () => pipeline.batches.lines.highest >= at, waitMs);

@@ -83,12 +83,19 @@ export class Pipeline {
     return { ended: this.#read(response) };
   }
 
-  /** Pipes numbered lines through log-shuttle, never more than 20,000 ahead of what the https receiver has. */
-  async pipe(count: number, names: { app?: string; pod?: string }): Promise<number> {
+  /**
+   * Pipes numbered lines through log-shuttle, never more than `aheadMax` ahead of what the https receiver has.
+   * log-shuttle drops what exceeds its 25,000 lines of buffer, and does not retry while more than 60 % of it are full.
+   */
+  async pipe(
+    count: number,
+    names: { app?: string; pod?: string },
+    aheadMax = 20_000,
+  ): Promise<number> {
     const url = `http://token:${this.token}@${this.spillway.address}/logs`;
     const { child, ended } = startLogShuttle(url, names);
     for (let n = 0; n < count; n++) {
-      while (n - this.batches.lines.highest > 20_000) await pause(10);
+      while (n - this.batches.lines.highest > aheadMax) await pause(10);
       const line = numberedLine(n) + (isFollowedByEmpty(n) ? '\n' : '');
       if (!child.stdin.write(line))
         await new Promise((resolve) => child.stdin.once('drain', resolve));
