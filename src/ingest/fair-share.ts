@@ -85,6 +85,13 @@ export class Claim {
     return true;
   }
 
+  /** More is held than there should be; a request alone is never too much. */
+  get isTooMuch(): boolean {
+    const { bytesMax, appBytesMax } = this.#options;
+    const isAppOver = this.#app.claims > 1 && this.#app.bytes > appBytesMax;
+    return isAppOver || (this.#all.claims > 1 && this.#all.bytes > bytesMax);
+  }
+
   /** What is held is known now. */
   resize(bytes: number): void {
     const more = bytes - this.#bytes;

@@ -50,10 +50,8 @@ export interface IngestHandlerParts {
 const sweepMs = 50;
 /** An answer was given before the body had come: so long is waited for its end. */
 const discardMsMax = 2000;
-/** Room taken before a body comes, when its length is not known. */
+/** Room taken before a body comes. */
 const firstClaimBytes = 4096;
-/** What Node takes of a body that is not read; no more room than this is taken on a sender's word. */
-const unreadBytes = 64 * 1024;
 
 /**
  * `POST /logs`. A request goes through these steps; where one cannot go on now, the request is held and the step
@@ -90,9 +88,25 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     this.#unread = new FairShare(room);
     parts.metrics.watch({
       inFlightBytes: () => this.#inFlight.bytes,
-      heldRequests: () => this.#heldCount(),
+      heldRequests: () => this.heldRequests,
       rememberedRequests: () => parts.repeats.size,
     });
+  }
+
+  /** Requests that have not ended. */
+  get openRequests(): number {
+    let open = 0;
+    this.#open.forEach(() => open++);
+    return open;
+  }
+
+  /** Those of them that wait for something that is not there now. */
+  get heldRequests(): number {
+    let held = 0;
+    this.#open.forEach(({ phase }) => {
+      if (phase === 'held') held++;
+    });
+    return held;
   }
 
   start(): void {
@@ -112,7 +126,7 @@ export class IngestHandler implements BodyDesk, RequestDesk {
       });
     }
     this.#stopSweeping?.();
-    this.#open.forEach((request) => void request.req.destroy());
+    this.#open.forEach((request) => void request.req.socket.destroy());
   }
 
   handle(req: IncomingMessage, res: ServerResponse): void {
@@ -152,9 +166,8 @@ export class IngestHandler implements BodyDesk, RequestDesk {
   }
 
   #admit(request: LogRequest, { app }: Access): void {
-    const bytes = Math.min(request.head.contentLength ?? firstClaimBytes, unreadBytes);
     const isReady = this.#parts.bus.problem() === undefined;
-    const claim = isReady ? this.#inFlight.claim(app, bytes) : undefined;
+    const claim = isReady ? this.#inFlight.claim(app, firstClaimBytes) : undefined;
     if (!claim) {
       this.#holdUnread(request, () => this.#admit(request, request.access as Access));
       return;
@@ -177,10 +190,10 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     if (this.#isClosing) this.#giveUp(request);
   }
 
-  /** What is not read of a body takes room too; where there is none the request is not even held. */
+  /** What comes of a body that is not read takes room too; where there is none the request is not even held. */
   #holdUnread(request: LogRequest, retry: (() => void) | undefined): void {
     if (!request.claim) {
-      request.claim = this.#unread.claim(request.access?.app ?? 0, unreadBytes);
+      request.claim = this.#unread.claim(request.access?.app ?? 0, firstClaimBytes);
       request.res.once('close', () => {
         if (!request.isAnswered && request.readSinceMs === undefined) this.gone(request);
       });
@@ -261,8 +274,16 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     const nowMs = this.#parts.clock.monotonicMs();
     this.#open.forEach((request) => {
       if (nowMs >= request.dueMs) this.#overdue(request);
-      else if (request.phase === 'held') request.retry?.();
+      else if (request.phase === 'held' && this.#mayStay(request)) request.retry?.();
     });
+  }
+
+  #mayStay(request: LogRequest): boolean {
+    const { claim } = request;
+    if (!claim || request.readSinceMs !== undefined) return true;
+    claim.resize(Math.max(firstClaimBytes, request.req.readableLength));
+    if (claim.isTooMuch) this.#giveUp(request);
+    return !request.isAnswered;
   }
 
   #overdue(request: LogRequest): void {
@@ -281,7 +302,7 @@ export class IngestHandler implements BodyDesk, RequestDesk {
         this.#count(this.#writer.overload(request));
         return;
       case 'discarding':
-        request.req.destroy();
+        request.req.socket.destroy();
         return;
     }
   }
@@ -297,13 +318,5 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     const rejected = records[0]?.rejected ?? noneRejected;
     if (rejected === noneRejected) return;
     for (const reason of rejectReasons) metrics.rejectedMessages[reason] += rejected[reason] ?? 0;
-  }
-
-  #heldCount(): number {
-    let held = 0;
-    this.#open.forEach(({ phase }) => {
-      if (phase === 'held') held++;
-    });
-    return held;
   }
 }

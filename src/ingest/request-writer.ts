@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { answers, overloaded, type Answer, type RequestOutcome } from './answers.ts';
 import type { LogRequest } from './log-request.ts';
 
@@ -25,7 +24,7 @@ export class RequestWriter {
   accept(request: LogRequest, rejected: number): void {
     const { res } = request;
     request.isAnswered = true;
-    if (!canAnswer(res)) return;
+    if (!canAnswer(request)) return;
     if (this.isClosing) res.setHeader('Connection', 'close');
     if (rejected > 0) res.setHeader('Spillway-Rejected', rejected);
     res.writeHead(204).end();
@@ -36,7 +35,7 @@ export class RequestWriter {
     const { req, res } = request;
     request.isAnswered = true;
     request.dropBody();
-    if (!canAnswer(res)) return;
+    if (!canAnswer(request)) return;
     const text = `${answer.text}\n`;
     const headers: Record<string, string | number> = {
       ...answer.headers,
@@ -56,7 +55,7 @@ export class RequestWriter {
     let bytes = 0;
     req.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > this.#discardBytesMax) req.destroy();
+      if (bytes > this.#discardBytesMax) req.socket.destroy();
     });
     req.on('end', () => res.end());
     req.resume();
@@ -81,12 +80,13 @@ export class RequestWriter {
     }
     request.isAnswered = true;
     request.dropBody();
-    request.req.destroy();
+    // The request's own destroy() leaves the connection open once its body was read.
+    request.req.socket.destroy();
     return false;
   }
 }
 
-/** The client may have gone while its lines were stored. */
-function canAnswer(res: ServerResponse): boolean {
-  return !res.destroyed && res.socket?.writable === true;
+/** The client may have gone while its lines were stored. (A response that waits its turn has no socket yet.) */
+function canAnswer({ req, res }: LogRequest): boolean {
+  return !res.destroyed && req.socket.writable;
 }

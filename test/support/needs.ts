@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { test } from 'vitest';
 
 /**
@@ -16,7 +17,7 @@ export function hasCommand(name: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0;
 }
 
-const gigalixirPath = process.env['GIGALIXIR'] ?? '.cache/gigalixir/bin/gigalixir';
+const gigalixirPath = resolve(process.env['GIGALIXIR'] ?? '.cache/gigalixir/bin/gigalixir');
 
 /** The Python CLI, unmodified: GIGALIXIR names it, or a virtual environment in `.cache/gigalixir`. */
 export const gigalixir = { path: gigalixirPath, isThere: existsSync(gigalixirPath) };
