@@ -4,6 +4,7 @@
  * Prints one JSON line: requests, lines, seconds. Raw sockets and prebuilt requests: the load must cost less than
  * what it measures.
  */
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 
 const [address = '', token = '', perRequest = '5', total = '1000', connections = '50'] =
@@ -29,8 +30,11 @@ const head = (id: string) =>
   `Content-Type: application/logplex-1\r\nLogplex-Msg-Count: ${linesPerRequest}\r\nX-Request-Id: ${id}\r\n` +
   `User-Agent: log-shuttle/bench\r\nContent-Length: ${body.length}\r\n\r\n`;
 
+/** Of its own for each run: a repeated id is a repeated batch, which is not stored again. */
+const runPrefix = randomUUID().slice(0, 24);
+
 function uuid(n: number): string {
-  return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
+  return runPrefix + n.toString(16).padStart(12, '0');
 }
 
 async function run(worker: number): Promise<void> {

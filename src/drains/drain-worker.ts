@@ -271,7 +271,7 @@ export class DrainWorker implements Sink, BooksHolder {
       if (waitMs === 0 || this.#isFlushing) return;
       const dueMs = this.#parts.notices.dueInMs(this.#books);
       if (dueMs === 0) return;
-      await this.#wakeup.wait(signal, Math.min(waitMs ?? Infinity, dueMs ?? Infinity));
+      await this.#wakeup.wait(signal, earlier(waitMs, dueMs));
     }
   }
 
@@ -572,6 +572,12 @@ export class DrainWorker implements Sink, BooksHolder {
     if (this.#source.isLive) return 'live';
     return this.#attempts > 0 ? 'lagging' : 'catching up';
   }
+}
+
+/** The smaller of two waits, of which either may be endless (undefined). */
+function earlier(aMs: number | undefined, bMs: number | undefined): number | undefined {
+  if (aMs === undefined || bMs === undefined) return aMs ?? bMs;
+  return Math.min(aMs, bMs);
 }
 
 /** The part of `items` from the app's line number `seq` on. */

@@ -13,6 +13,8 @@ export class IngestMetrics {
   readonly requests: Record<RequestOutcome, number> = zeros(requestOutcomes);
   readonly authFailures: Record<AuthFailure, number> = { missing: 0, unknown: 0 };
 
+  readonly #registry: Registry;
+
   constructor(registry: Registry) {
     counter(
       registry,
@@ -39,8 +41,6 @@ export class IngestMetrics {
     counter(registry, 'spillway_ingest_body_bytes_total', bytesHelp, () => this.bodyBytes);
     this.#registry = registry;
   }
-
-  readonly #registry: Registry;
 
   /** Reads these whenever metrics are asked for. */
   watch(now: {

@@ -13,9 +13,9 @@ import { MemoryLog } from '../support/memory-log.ts';
 import { silentLogger } from '../support/silent-logger.ts';
 
 export const token = 't.feff49f1-4d55-4c9e-aee1-2d2b10e69b42';
-export const demo = appId(1);
+const demo = appId(1);
 
-export const ingestDefaults: Omit<IngestOptions, 'dataDir'> = {
+const ingestDefaults: Omit<IngestOptions, 'dataDir'> = {
   holdMsMax: 4000,
   bodyMsMax: 20_000,
   bodyBytesMax: 8 << 20,
