@@ -24,7 +24,7 @@ const https = () =>
 /** Every message of the load ends with LF and has no other. */
 const syslog = () =>
   createTls(tls, (socket) => {
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) messages++;
     });

@@ -195,8 +195,8 @@ class Receiver {
 
   async messages(): Promise<number> {
     this.#child.stdin?.write('\n');
-    const { value } = await this.#lines.next();
-    return (JSON.parse(value as string) as { messages: number }).messages;
+    const next = await this.#lines.next();
+    return (JSON.parse(String(next.value)) as { messages: number }).messages;
   }
 
   stop(): void {

@@ -30,6 +30,8 @@ export interface Config {
     readonly segmentBytes: number;
     /** Lowered by a small disk to half of its free space plus the log's own bytes. */
     readonly retentionBytesMax: number;
+    /** Nobody chose the size: a small disk lowers it to half of the free space plus the log's own bytes. */
+    readonly retentionFitsDisk: boolean;
     readonly retentionAgeMsMax: number;
   };
   readonly registry: Bounds<'registry'> & { readonly kind: 'sqlite' };
@@ -141,6 +143,7 @@ function buildConfig(values: Values, env: Env): Config {
       segmentBytes: values.segmentBytes,
       retentionAgeMsMax: values.retentionHours,
       retentionBytesMax: values.retentionBytes,
+      retentionFitsDisk: env.get('SPILLWAY_RETENTION_BYTES') === undefined,
     },
     registry: { ...bounds.registry, kind: 'sqlite' },
     ingest: {

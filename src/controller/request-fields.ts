@@ -30,7 +30,7 @@ export function emailField(fields: Fields, name: string): string {
 
 export function newPasswordField(fields: Fields, name: string): string {
   const password = textField(fields, name);
-  if ([...password].length < passwordLengthMin) {
+  if (Array.from(password).length < passwordLengthMin) {
     throw invalid(`The password is too short (at least ${passwordLengthMin} characters).`);
   }
   return password;

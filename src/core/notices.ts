@@ -24,7 +24,7 @@ export const notices = {
 } as const;
 
 /** PRI of every notice: local5.warning, as logplex's. */
-export const noticePri = 172;
+const noticePri = 172;
 
 /** `YYYY-MM-DDTHH:MM:SS+00:00`, whole seconds, as in logplex's notices. */
 export function noticeTime(ms: number): string {

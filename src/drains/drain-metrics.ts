@@ -12,7 +12,7 @@ export interface DrainTotals {
 }
 
 const attemptResults = ['delivered', 'written', 'retry', 'split', 'hold', 'refused'] as const;
-export const drainStates = ['live', 'lagging', 'catching up', 'held', 'disabled'] as const;
+const drainStates = ['live', 'lagging', 'catching up', 'held', 'disabled'] as const;
 
 export class DrainMetrics {
   readonly #registry: Registry;

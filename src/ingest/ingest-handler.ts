@@ -3,11 +3,11 @@ import type { LogBus } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import { rejectedTotal, rejectReasons } from '../core/record.ts';
-import { answers, type Answer, type RequestOutcome } from './answers.ts';
-import { FairShare } from './fair-share.ts';
+import type { Answer, RequestOutcome } from './answers.ts';
 import type { Inflater } from './inflater.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
 import { LogRequest } from './log-request.ts';
+import { RequestAdmission, type AdmissionDesk } from './request-admission.ts';
 import { RequestBody, type BodyDesk } from './request-body.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import type { Repeats } from './repeats.ts';
@@ -16,7 +16,7 @@ import { noneRejected, type Intake } from './request-intake.ts';
 import { RequestList } from './request-list.ts';
 import { RequestStore, type RequestDesk } from './request-store.ts';
 import { RequestWriter } from './request-writer.ts';
-import type { Access, Judgement, TokenCache } from './token-cache.ts';
+import type { TokenCache } from './token-cache.ts';
 
 export interface IngestHandlerOptions {
   /** From a request's start; log-shuttle gives up after five seconds. */
@@ -50,27 +50,24 @@ export interface IngestHandlerParts {
 const sweepMs = 50;
 /** An answer was given before the body had come: so long is waited for its end. */
 const discardMsMax = 2000;
-/** Room taken before a body comes. */
-const firstClaimBytes = 4096;
 
 /**
  * `POST /logs`. A request goes through these steps; where one cannot go on now, the request is held and the step
  * is tried again, until the request is too old.
  *
  * ```
- * judge ─► admit ─► read ─► open ─► take (RequestStore) ─► answer
- *  sender   room     body    gzip    frames, repeats, log
+ * RequestAdmission ─► RequestBody ─► RequestStore ───► RequestWriter
+ *  sender, room        read, gunzip   frames, repeats,   the answer
+ *                                     rate, log
  * ```
  */
-export class IngestHandler implements BodyDesk, RequestDesk {
+export class IngestHandler implements AdmissionDesk, BodyDesk, RequestDesk {
   readonly #options: IngestHandlerOptions;
   readonly #parts: IngestHandlerParts;
   readonly #writer: RequestWriter;
   readonly #body: RequestBody;
   readonly #store: RequestStore;
-  readonly #inFlight: FairShare;
-  /** Of requests that are held before their body is read. */
-  readonly #unread: FairShare;
+  readonly #admission: RequestAdmission;
   /** Every request that has not ended, in order of arrival. */
   readonly #open = new RequestList();
   #stopSweeping: (() => void) | undefined;
@@ -83,11 +80,9 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     this.#writer = new RequestWriter(options);
     this.#store = new RequestStore(options, parts, this);
     this.#body = new RequestBody(options, parts, this);
-    const room = { bytesMax: options.bytesInFlightMax, appBytesMax: options.bytesInFlightMax / 8 };
-    this.#inFlight = new FairShare(room);
-    this.#unread = new FairShare(room);
+    this.#admission = new RequestAdmission(options, parts, this);
     parts.metrics.watch({
-      inFlightBytes: () => this.#inFlight.bytes,
+      inFlightBytes: () => this.#admission.inFlightBytes,
       heldRequests: () => this.heldRequests,
       rememberedRequests: () => parts.repeats.size,
     });
@@ -117,7 +112,7 @@ export class IngestHandler implements BodyDesk, RequestDesk {
   async close(signal: AbortSignal): Promise<void> {
     this.#isClosing = this.#writer.isClosing = true;
     this.#open.forEach((request) => {
-      if (request.phase === 'held') this.#giveUp(request);
+      if (request.phase === 'held') this.giveUp(request);
     });
     if (!this.#open.isEmpty && !signal.aborted) {
       await new Promise<void>((resolve) => {
@@ -134,46 +129,11 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     const request = new LogRequest(req, res, head, this.#parts.clock.monotonicMs());
     this.#open.add(request);
     if (head.refusal) this.refuse(request, head.refusal);
-    else if (this.#isClosing) this.#giveUp(request);
-    else this.#judge(request);
+    else if (this.#isClosing) this.giveUp(request);
+    else this.#admission.judge(request);
   }
 
-  #judge(request: LogRequest): void {
-    const judgement = this.#parts.tokens.judge(request.head.authorization);
-    if (!(judgement instanceof Promise)) {
-      this.#judged(request, judgement);
-      return;
-    }
-    this.#holdUnread(request, undefined);
-    void judgement.then((later) => {
-      if (!request.isAnswered) this.#judged(request, later);
-    });
-  }
-
-  #judged(request: LogRequest, judgement: Judgement): void {
-    const { head } = request;
-    if (judgement === 'unjudged') {
-      this.#holdUnread(request, () => this.#judge(request));
-    } else if (judgement === 'unknown') {
-      this.#parts.metrics.authFailures[head.authorization === undefined ? 'missing' : 'unknown']++;
-      this.refuse(request, answers.unauthorised);
-    } else if (head.bodyRefusal) {
-      this.refuse(request, head.bodyRefusal);
-    } else {
-      request.access = judgement;
-      this.#admit(request, judgement);
-    }
-  }
-
-  #admit(request: LogRequest, { app }: Access): void {
-    const isReady = this.#parts.bus.problem() === undefined;
-    const claim = isReady ? this.#inFlight.claim(app, firstClaimBytes) : undefined;
-    if (!claim) {
-      this.#holdUnread(request, () => this.#admit(request, request.access as Access));
-      return;
-    }
-    request.claim?.release();
-    request.claim = claim;
+  admitted(request: LogRequest): void {
     this.#body.read(request);
   }
 
@@ -187,19 +147,7 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     request.phase = 'held';
     request.dueMs = request.startedMs + this.#options.holdMsMax;
     request.retry = retry;
-    if (this.#isClosing) this.#giveUp(request);
-  }
-
-  /** What comes of a body that is not read takes room too; where there is none the request is not even held. */
-  #holdUnread(request: LogRequest, retry: (() => void) | undefined): void {
-    if (!request.claim) {
-      request.claim = this.#unread.claim(request.access?.app ?? 0, firstClaimBytes);
-      request.res.once('close', () => {
-        if (!request.isAnswered && request.readSinceMs === undefined) this.gone(request);
-      });
-    }
-    if (request.claim) this.hold(request, retry);
-    else this.#giveUp(request);
+    if (this.#isClosing) this.giveUp(request);
   }
 
   storing(request: LogRequest): void {
@@ -224,7 +172,7 @@ export class IngestHandler implements BodyDesk, RequestDesk {
 
   failed(request: LogRequest): void {
     if (request.isAnswered) this.#end(request);
-    else this.#giveUp(request);
+    else this.giveUp(request);
   }
 
   gone(request: LogRequest): void {
@@ -239,8 +187,8 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     this.#endWithStream(request);
   }
 
-  /** There is no room, no log or no registry, and there has not been for too long. */
-  #giveUp(request: LogRequest): void {
+  /** What it needs is not there, and has not been for too long. */
+  giveUp(request: LogRequest): void {
     this.#count(this.#writer.overload(request));
     this.#store.abandon(request);
     this.#endWithStream(request);
@@ -274,23 +222,16 @@ export class IngestHandler implements BodyDesk, RequestDesk {
     const nowMs = this.#parts.clock.monotonicMs();
     this.#open.forEach((request) => {
       if (nowMs >= request.dueMs) this.#overdue(request);
-      else if (request.phase === 'held' && this.#mayStay(request)) request.retry?.();
+      else if (request.phase === 'held' && !this.#admission.mayStay(request)) this.giveUp(request);
+      else if (request.phase === 'held') request.retry?.();
     });
-  }
-
-  #mayStay(request: LogRequest): boolean {
-    const { claim } = request;
-    if (!claim || request.readSinceMs !== undefined) return true;
-    claim.resize(Math.max(firstClaimBytes, request.req.readableLength));
-    if (claim.isTooMuch) this.#giveUp(request);
-    return !request.isAnswered;
   }
 
   #overdue(request: LogRequest): void {
     request.dueMs = Infinity;
     switch (request.phase) {
       case 'held':
-        this.#giveUp(request);
+        this.giveUp(request);
         return;
       case 'reading':
         this.#count('slow');

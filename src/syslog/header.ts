@@ -3,7 +3,7 @@
  * the hot path makes no object per line. All values are offsets into the buffer, ends exclusive.
  */
 export class Header {
-  /** 0–191; facility · 8 + severity (RFC 5424 §6.2.1). */
+  /** 0–191; facility · 8 + severity (RFC 5424 §6.2.1). Leading zeros are accepted, as logplex does. */
   pri = 0;
   /** The bytes of `<PRI>`, angle brackets included. */
   priStart = 0;

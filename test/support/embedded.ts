@@ -14,6 +14,7 @@ export const embeddedDefaults: EmbeddedLogOptions = {
   partitions: 1,
   segmentBytes: 64 << 20,
   retentionBytesMax: 10 * 2 ** 30,
+  retentionFitsDisk: false,
   retentionAgeMsMax: 168 * 3_600_000,
   appendQueueBytesMax: 64 << 20,
   commitBytesMax: 8 << 20,

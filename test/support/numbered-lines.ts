@@ -13,7 +13,7 @@ export function isFollowedByEmpty(n: number): boolean {
 }
 
 /** The number of a message that begins with one; undefined for pieces of long lines, empty lines and notices. */
-export function numberIn(text: string): number | undefined {
+function numberIn(text: string): number | undefined {
   const match = /^n=(\d+) /.exec(text);
   return match ? Number(match[1]) : undefined;
 }

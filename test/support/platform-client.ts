@@ -83,7 +83,7 @@ async function signup(baseUrl: string, body: object): Promise<Record<string, str
 }
 
 /** The newest code mailed to an address: it stands on a line of its own. */
-export async function mailedCode(dataDir: string, email: string): Promise<string> {
+async function mailedCode(dataDir: string, email: string): Promise<string> {
   const outbox = join(dataDir, 'outbox');
   const names = (await readdir(outbox)).filter((name) => name.endsWith('.eml')).sort();
   for (const name of names.reverse()) {

@@ -62,7 +62,7 @@ class TextEncoder implements BatchEncoder {
 }
 
 /** A receiver that answers as it is told, and remembers what it got. */
-export class ScriptedDrain implements Drain {
+class ScriptedDrain implements Drain {
   readonly batches: Batch[] = [];
   readonly texts: string[] = [];
   answer: (batch: Batch) => Delivery | Promise<Delivery> = () => ({
@@ -141,7 +141,8 @@ export class WorkerKit {
     const saved = this.saved ?? this.worker.books;
     await this.worker.remove();
     this.saved = saved;
-    this.worker = this.#make(decodeBooks(JSON.parse(JSON.stringify(encodeBooks(saved)))) ?? saved);
+    const entry = JSON.parse(JSON.stringify(encodeBooks(saved))) as ReturnType<typeof encodeBooks>;
+    this.worker = this.#make(decodeBooks(entry) ?? saved);
     this.worker.start();
   }
 

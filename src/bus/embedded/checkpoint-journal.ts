@@ -176,8 +176,8 @@ export class CheckpointJournal implements CheckpointStore {
   }
 
   #apply([partition, epoch, key, entry]: Change): void {
-    let live = this.#live.get(partition);
-    if (!live) this.#live.set(partition, (live = new Map()));
+    const live = this.#live.get(partition) ?? new Map<string, LiveEntry>();
+    this.#live.set(partition, live);
     if (entry === null) live.delete(key);
     else live.set(key, { epoch, entry });
   }

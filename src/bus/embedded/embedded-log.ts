@@ -27,6 +27,8 @@ export interface EmbeddedLogOptions {
   readonly partitions: number;
   readonly segmentBytes: number;
   readonly retentionBytesMax: number;
+  /** Keep less than that on a small disk: half of the free space plus the log's own bytes. */
+  readonly retentionFitsDisk: boolean;
   readonly retentionAgeMsMax: number;
   readonly appendQueueBytesMax: number;
   readonly commitBytesMax: number;
@@ -191,11 +193,9 @@ export class EmbeddedLog implements LogBus {
   /** Drops what retention no longer keeps: for its age once a minute, for its bytes also at every seal. */
   async retain(by: { age: boolean }): Promise<void> {
     const { clock, storage } = this.#parts;
-    const allowed = bytesAllowed(
-      this.#options.retentionBytesMax,
-      await storage.freeBytes(),
-      this.bytes,
-    );
+    const { retentionBytesMax, retentionFitsDisk } = this.#options;
+    const freeBytes = retentionFitsDisk ? await storage.freeBytes() : Infinity;
+    const allowed = bytesAllowed(retentionBytesMax, freeBytes, this.bytes);
     for (const log of this.#logs) {
       const sealed = log.segments.slice(0, -1);
       const count = segmentsToDrop(sealed, log.segments.at(-1)?.bytes ?? 0, clock.nowMs(), {

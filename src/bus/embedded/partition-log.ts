@@ -5,7 +5,7 @@ import type { AppId } from '../../core/ids.ts';
 import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { StoredRecord } from '../bus.ts';
-import { AppHeads, type AppHead } from './app-heads.ts';
+import type { AppHead, AppHeads } from './app-heads.ts';
 import { writeIndex, type IndexCache } from './index-cache.ts';
 import { createSegment, type Segment } from './segment.ts';
 import { encodeEnvelope } from './segment-format.ts';

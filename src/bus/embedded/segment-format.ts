@@ -11,7 +11,7 @@ export interface SegmentHeader {
 }
 
 export const segmentHeaderBytes = 36;
-export const envelopeBytes = 28;
+const envelopeBytes = 28;
 /** Frames, the record's header with its longest notice, and the envelope. */
 export const envelopedBytesMax = recordFramesBytesMax + 1024 + envelopeBytes;
 
