@@ -30,6 +30,7 @@ import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { TcpQueues } from './drains/syslog/tcp-queues.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
 import { Ingest } from './ingest/ingest.ts';
+import { IngestMetrics } from './ingest/ingest-metrics.ts';
 import { PublicServer } from './public-server.ts';
 import { openKeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
@@ -137,7 +138,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   });
   const ingest = new Ingest(
     { ...config.ingest, dataDir },
-    { ...common, bus, directory: registry, registry: metricsRegistry },
+    { ...common, bus, directory: registry, metrics: new IngestMetrics(metricsRegistry) },
   );
   await ingest.start(recentRecords(bus, config.ingest.repeatWindowMs, common.clock));
   const unlisten = registry.onChange(() => ingest.tokensChanged());

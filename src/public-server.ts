@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { isLogsTarget } from './ingest/logs-target.ts';
 
 export interface PublicServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -80,16 +81,10 @@ export class PublicServer {
   }
 
   #handle(parts: PublicServerParts, req: IncomingMessage, res: ServerResponse): void {
-    if (isLogsPath(req.url ?? '')) parts.logs.handle(req, res);
+    if (isLogsTarget(req.url ?? '')) parts.logs.handle(req, res);
     else parts.api.handle(req, res);
   }
 }
 
 const checkMs = 1000;
-const headersMax = 100;
-
-/** Path `/logs` or `/logs/`, in origin form or absolute form (RFC 9112 §3.2), whatever the query. */
-function isLogsPath(target: string): boolean {
-  if (target === '/logs') return true;
-  return /^(?:https?:\/\/[^/?#]*)?\/logs\/?(?:[?#]|$)/i.test(target);
-}
+const headersMax = 64;

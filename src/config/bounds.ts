@@ -99,7 +99,7 @@ export const bounds = {
     /** Buckets remembered: an app that has been silent has a full one anyway. */
     appBucketsMax: 100_000,
     /** At most one notice per app and code in this time. */
-    noticeIntervalMs: 1 * minuteMs,
+    noticeIntervalMs: 10 * secondMs,
     /** What senders other than log-shuttle are told to wait. */
     retryAfterMs: 5 * secondMs,
   },
@@ -127,7 +127,7 @@ export const bounds = {
       retryMs: 1 * secondMs,
     },
     /** At most one notice per drain and code in this time. */
-    noticeIntervalMs: 1 * minuteMs,
+    noticeIntervalMs: 10 * secondMs,
     /** Logplex's receivers expect bodies of about this size. */
     httpsBatch: { bytesMax: 100_000, linesMax: 500, waitMsMax: 1 * secondMs },
     /** One write to a TLS socket; a stream has no requests to save, so lines hardly wait. */

@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import type { Registry } from 'prom-client';
 import type { LogBus, StoredRecord } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import { Inflater } from './inflater.ts';
 import { IngestHandler, type IngestHandlerOptions } from './ingest-handler.ts';
-import { IngestMetrics } from './ingest-metrics.ts';
+import type { IngestMetrics } from './ingest-metrics.ts';
 import { TokenFile } from './kept-tokens.ts';
 import { PlatformLines } from './platform-lines.ts';
 import { RateLimiter, type RateLimiterOptions } from './rate-limiter.ts';
@@ -27,7 +26,7 @@ export interface IngestParts {
   readonly directory: TokenDirectory;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly registry: Registry;
+  readonly metrics: IngestMetrics;
 }
 
 const tokenFile = 'ingest-tokens';
@@ -54,7 +53,6 @@ export class Ingest {
       repeats: this.#repeats,
       limiter: new RateLimiter(options, parts),
       inflater: new Inflater(options),
-      metrics: new IngestMetrics(parts.registry),
     });
   }
 

@@ -5,6 +5,7 @@ import type { StoredRecord } from '../../src/bus/bus.ts';
 import { DependencyError } from '../../src/core/errors.ts';
 import { appId, type AppId } from '../../src/core/ids.ts';
 import type { LogRecord } from '../../src/core/record.ts';
+import { IngestMetrics } from '../../src/ingest/ingest-metrics.ts';
 import { Ingest, type IngestOptions } from '../../src/ingest/ingest.ts';
 import type { TokenDirectory } from '../../src/ingest/token-cache.ts';
 import { temporaryDirectory } from '../support/embedded.ts';
@@ -110,7 +111,7 @@ export async function startIngest(
   const registry = new Registry();
   const ingest = new Ingest(
     { ...ingestDefaults, ...options, dataDir },
-    { bus: log, directory, clock, logger: silentLogger, registry },
+    { bus: log, directory, clock, logger: silentLogger, metrics: new IngestMetrics(registry) },
   );
   await ingest.start(parts.recent ?? none());
   const server = createServer((req, res) => ingest.handler.handle(req, res));
