@@ -421,6 +421,9 @@ export class DrainWorker implements Sink, BooksHolder {
     if (delivery.kind === 'retry' && delivery.certificate !== undefined) {
       this.#parts.notices.certificateRefused(this.#books, delivery.certificate);
     }
+    if (delivery.kind === 'hold' && (isNew || !this.#isHeld)) {
+      this.#parts.notices.held(this.#books, holdReason(delivery));
+    }
     const now = clock.monotonicMs();
     this.#isHeld = delivery.kind === 'hold';
     this.#countFailure(delivery.reason, now);
@@ -600,6 +603,10 @@ export class DrainWorker implements Sink, BooksHolder {
 }
 
 const contentTooLarge = 413;
+
+function holdReason({ reason, status }: Extract<Delivery, { kind: 'hold' }>): string {
+  return status === undefined ? reason.replaceAll('_', ' ') : `status ${status}`;
+}
 
 /** The smaller of two waits, of which either may be endless (undefined). */
 function earlier(aMs: number | undefined, bMs: number | undefined): number | undefined {

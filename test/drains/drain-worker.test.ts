@@ -300,6 +300,32 @@ test('keeps the lines of a held drain and probes it rarely', async () => {
   expect(kit.worker.condition.state).toBe('live');
 });
 
+test('tells the stream once that a drain is held, and again when it is held anew', async () => {
+  const kit = new WorkerKit({ batchMsMax: 0 });
+  let status = 401;
+  kit.drain.answer = () =>
+    status === 204
+      ? { kind: 'delivered', rejected: 0 }
+      : { kind: 'hold', reason: 'http_4xx', status };
+  kit.worker.start();
+  await kit.clock.advance(0);
+  await appendEach(kit, ['a']);
+  await kit.clock.advance(1_000_000);
+  const told = (reason: string): string =>
+    `Error L19 (drain held): error="status ${reason}" uri="https://drain.example/"`;
+  expect(await noticesIn(kit)).toEqual([told('401')]);
+  status = 204;
+  await kit.clock.advance(300_000);
+  status = 410;
+  await appendEach(kit, ['b']);
+  await kit.clock.advance(1000);
+  expect(await noticesIn(kit)).toEqual([told('401'), told('410')]);
+  status = 204;
+  await kit.clock.advance(300_000);
+  expect(kit.drain.texts).toEqual(['a', 'b']);
+  await expectBalanced(kit);
+});
+
 test('is disabled after five days of nothing but failures, and drops what it had and what comes', async () => {
   const kit = new WorkerKit({ batchMsMax: 0, retryMsMax: 3_600_000 });
   kit.drain.answer = () => ({ kind: 'retry', reason: 'timeout' });
