@@ -39,6 +39,10 @@ export class PublicServer {
         keepAliveTimeout: options.keepAliveMsMax,
         connectionsCheckingInterval: checkMs,
         noDelay: true,
+        // Other upgrades are offers that may be ignored (RFC 9110 §7.8): clients that can HTTP/2 make one with
+        // every request, also with `POST /logs`.
+        shouldUpgradeCallback: ({ method, headers }) =>
+          method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
       },
       (req, res) => this.#whenOpen((parts) => this.#handle(parts, req, res)),
     );

@@ -121,6 +121,8 @@ export const bounds = {
       disableAfterMs: 5 * dayMs,
       /** Requests spent on finding the offending lines of one batch. */
       splitRequestsMax: 20,
+      /** A receiver's limit seldom changes; a batch that it has to refuse is sent in vain. */
+      smallBatchMs: 10 * minuteMs,
     },
     manager: {
       /** A registry that could not be read is read again after this. */

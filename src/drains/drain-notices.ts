@@ -78,12 +78,21 @@ export class DrainNotices {
 
   /** L14, at most once an interval. It has no count that could be lost, and so no entry. */
   certificateRefused(books: Books, reason: string): void {
-    if (this.#dueInMs('L14') > 0) return;
+    this.#tell('L14', books, texts.certificate(reason, this.#options.maskedUrl));
+  }
+
+  /** L19, when the drain comes to be held, in the same manner. */
+  held(books: Books, reason: string): void {
+    this.#tell('L19', books, texts.drainHeld(reason, this.#options.maskedUrl));
+  }
+
+  #tell(code: string, books: Books, text: string): void {
+    if (this.#dueInMs(code) > 0) return;
     const nowMs = this.#parts.clock.nowMs();
-    this.#lastMs.set('L14', this.#parts.clock.monotonicMs());
+    this.#lastMs.set(code, this.#parts.clock.monotonicMs());
     const interval = Math.floor(nowMs / this.#options.intervalMs);
-    const id = `L14-${this.#options.id}-${books.cursor.seq}-${interval}`;
-    this.#append(id, texts.certificate(reason, this.#options.maskedUrl)).catch((error: unknown) => {
+    const id = `${code}-${this.#options.id}-${books.cursor.seq}-${interval}`;
+    this.#append(id, text).catch((error: unknown) => {
       this.#parts.logger.warn({ drainId: this.#options.id, err: error }, 'drain.notice_failed');
     });
   }

@@ -32,8 +32,10 @@ export interface DrainWorkerOptions {
   readonly holdProbeMs: number;
   /** After how long of nothing but failed attempts the drain is disabled. */
   readonly disableAfterMs: number;
-  /** Requests that one batch may be cut into before what is left of the offending piece is given up. */
+  /** Requests that finding one offending line may take before what is left of its piece is given up. */
   readonly splitRequestsMax: number;
+  /** After a batch was too large for the receiver, batches stay smaller for so long. */
+  readonly smallBatchMs: number;
 }
 
 export interface DrainWorkerParts {
@@ -94,6 +96,9 @@ export class DrainWorker implements Sink, BooksHolder {
   #resend: { lines: number; overflow: Cut['overflow'] } | undefined;
   #pieces: Piece[] = [];
   #splitRequests = 0;
+  /** What was not too large for the receiver, and until when that is remembered. */
+  #smallBytesMax = Infinity;
+  #smallUntilMs = 0;
   #isFlushing = false;
   #isHeld = false;
   #isOwedSent = false;
@@ -238,7 +243,6 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   #cutFromSource(): Cut | undefined {
-    const { batchBytesMax, batchLinesMax } = this.#options;
     const { encoder } = this.#parts;
     if (this.#resend) {
       const { lines, overflow } = this.#resend;
@@ -246,7 +250,7 @@ export class DrainWorker implements Sink, BooksHolder {
       const limits = { bytesMax: Infinity, linesMax: lines };
       return cutBatch(this.#source.items(), limits, encoder, { id: this.id, overflow });
     }
-    const limits = { bytesMax: batchBytesMax, linesMax: batchLinesMax };
+    const limits = { bytesMax: this.#batchBytesMax, linesMax: this.#options.batchLinesMax };
     return cutBatch(this.#source.items(), limits, encoder, { id: this.id, overflow: this.#owed() });
   }
 
@@ -280,7 +284,7 @@ export class DrainWorker implements Sink, BooksHolder {
     if (this.#source.isLive || this.#isFlushing || this.#stop.signal.aborted) return false;
     if (this.#source.first && this.#source.first.kind !== 'record') return false;
     if (this.#resend) return this.#source.lines < this.#resend.lines;
-    return this.#source.bytes < this.#options.batchBytesMax;
+    return this.#source.bytes < this.#batchBytesMax;
   }
 
   /** How long the queue's front still waits for company; undefined while there is nothing to send. */
@@ -295,8 +299,14 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   #isFull(): boolean {
-    const { batchBytesMax, batchLinesMax } = this.#options;
-    return this.#source.bytes >= batchBytesMax || this.#source.lines >= batchLinesMax;
+    const { batchLinesMax } = this.#options;
+    return this.#source.bytes >= this.#batchBytesMax || this.#source.lines >= batchLinesMax;
+  }
+
+  get #batchBytesMax(): number {
+    const isSmall = this.#parts.clock.monotonicMs() < this.#smallUntilMs;
+    const { batchBytesMax } = this.#options;
+    return isSmall ? Math.min(this.#smallBytesMax, batchBytesMax) : batchBytesMax;
   }
 
   async #send(cut: Cut): Promise<void> {
@@ -351,6 +361,7 @@ export class DrainWorker implements Sink, BooksHolder {
 
   async #delivered(cut: Cut, rejected: number): Promise<void> {
     this.#settleOwed(cut);
+    if (this.#splitRequests > 0) this.#countSplitRequest();
     if (rejected > 0) this.#noteRefusal(cut, rejected, 200);
     await this.#accountFor(cut, {
       delivered: cut.messages - rejected,
@@ -369,21 +380,35 @@ export class DrainWorker implements Sink, BooksHolder {
     this.#books = this.#parts.notices.refused(this.#books, { fromSeq, count, status });
   }
 
-  /** Two halves in place of the batch; what cannot be halved, or has been halved too often, is refused. */
+  /** Two halves in place of the batch. What cannot be halved, or would take too many requests, is refused. */
   async #split(cut: Cut, status: number): Promise<void> {
-    this.#splitRequests++;
     this.#isOwedSent = false;
-    const isSpent = this.#splitRequests >= this.#options.splitRequestsMax;
-    if (isSpent) this.#splitRequests = 0;
+    const isTooLarge = status === contentTooLarge;
+    // Every halving of what is too large gets nearer to what fits; only the search for what offends is bounded.
+    const isSpent = !isTooLarge && ++this.#splitRequests >= this.#options.splitRequestsMax;
     if (isSpent || cut.lines <= 1) {
+      // What is unsent are new batches, each with its own requests.
+      this.#splitRequests = 0;
       await this.#refused(cut, status);
       return;
     }
+    if (isTooLarge) this.#keepSmall(cut.body.length / 2);
     const half = Math.ceil(cut.lines / 2);
     this.#pieces.unshift(
       { items: cut.items, lines: half },
       { items: itemsFrom(cut.items, cut.from.seq + half), lines: cut.lines - half },
     );
+  }
+
+  /** A good piece of a batch in which something offends: the rest of it has fewer requests left. */
+  #countSplitRequest(): void {
+    this.#splitRequests++;
+    if (this.#splitRequests >= this.#options.splitRequestsMax) this.#splitRequests = 0;
+  }
+
+  #keepSmall(bytes: number): void {
+    this.#smallBytesMax = Math.max(1, Math.floor(bytes));
+    this.#smallUntilMs = this.#parts.clock.monotonicMs() + this.#options.smallBatchMs;
   }
 
   /** Counts a failure and says when to try again. A stream starts over from the cursor. */
@@ -395,6 +420,9 @@ export class DrainWorker implements Sink, BooksHolder {
     logger[level](fields, 'drain.delivery_failed');
     if (delivery.kind === 'retry' && delivery.certificate !== undefined) {
       this.#parts.notices.certificateRefused(this.#books, delivery.certificate);
+    }
+    if (delivery.kind === 'hold' && (isNew || !this.#isHeld)) {
+      this.#parts.notices.held(this.#books, holdReason(delivery));
     }
     const now = clock.monotonicMs();
     this.#isHeld = delivery.kind === 'hold';
@@ -572,6 +600,12 @@ export class DrainWorker implements Sink, BooksHolder {
     if (this.#source.isLive) return 'live';
     return this.#attempts > 0 ? 'lagging' : 'catching up';
   }
+}
+
+const contentTooLarge = 413;
+
+function holdReason({ reason, status }: Extract<Delivery, { kind: 'hold' }>): string {
+  return status === undefined ? reason.replaceAll('_', ' ') : `status ${status}`;
 }
 
 /** The smaller of two waits, of which either may be endless (undefined). */

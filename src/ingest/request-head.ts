@@ -48,6 +48,8 @@ function refusalOf(req: IncomingMessage, limits: HeadLimits): Answer | undefined
   // Node cuts the headers it parses at its own bound, but hands out all of them raw.
   if (req.rawHeaders.length > 2 * limits.headersMax) return answers.tooManyHeaders;
   if (hasDuplicate(req.rawHeaders)) return answers.duplicateHeader;
+  // Node looks at the last coding only; the body would still be in the others (RFC 9112 §6.1).
+  if (req.headers['transfer-encoding']?.includes(',') ?? false) return answers.transferCoding;
   return req.method === 'POST' ? undefined : answers.methodNotAllowed;
 }
 
