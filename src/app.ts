@@ -22,6 +22,7 @@ import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
 import type { Service } from './core/service.ts';
+import { openPatiently } from './disk-patience.ts';
 import { createDrainWorker } from './drains/create-drain-worker.ts';
 import { DrainGate } from './drains/drain-gate.ts';
 import { DrainManager } from './drains/drain-manager.ts';
@@ -54,6 +55,8 @@ export interface AppParts {
   readonly onFatal: (error: unknown, exitCode: number) => void;
   /** For whoever started the program, on the terminal. */
   readonly announce: (line: string) => void;
+  /** Aborts when the process is to stop: a start that waits for the disk then gives up. */
+  readonly stopping: AbortSignal;
 }
 
 /** What every part gets. */
@@ -99,11 +102,20 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     parts: () => new Map([...readiness].map(([name, part]) => [name, part.problem()])),
   });
   lifecycle.add('admin', admin);
-  const door = lifecycle.add('door', new PublicServer(config.http));
+  const door = lifecycle.add('door', new PublicServer(config.http, common));
   const doorUrl = await door.listen();
 
-  const registry = lifecycle.add('registry', await openRegistry(config, common));
-  const bus = lifecycle.add('bus', await openBus(config, common, storage));
+  const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
+    openPatiently(name, open, config.process, { ...common, readiness });
+  const busMetrics = new BusMetrics(metricsRegistry);
+  const registry = lifecycle.add(
+    'registry',
+    await patiently('registry', () => openRegistry(config, common)),
+  );
+  const bus = lifecycle.add(
+    'bus',
+    await patiently('log', () => openBus(config, { ...common, storage, metrics: busMetrics })),
+  );
   const router = lifecycle.add(
     'router',
     new Router({ bus, metrics: new RouterMetrics(metricsRegistry) }),
@@ -174,13 +186,12 @@ async function openRegistry(config: Config, common: Common): Promise<Registry> {
   );
 }
 
-async function openBus(config: Config, common: Common, storage: NodeStorage): Promise<EmbeddedLog> {
-  return EmbeddedLog.open(config.bus, {
-    ...common,
-    storage,
-    metrics: new BusMetrics(common.metricsRegistry),
-    onFatal: (error) => common.onFatal(error, ioErrorExit),
-  });
+function openBus(
+  config: Config,
+  parts: Common & { readonly storage: NodeStorage; readonly metrics: BusMetrics },
+): Promise<EmbeddedLog> {
+  const onFatal = (error: unknown): void => parts.onFatal(error, ioErrorExit);
+  return EmbeddedLog.open(config.bus, { ...parts, onFatal });
 }
 
 async function openEgress(config: Config, common: Common): Promise<Egress> {

@@ -15,6 +15,10 @@ export const bounds = {
     exitGraceMs: 1 * secondMs,
     /** Ctrl-C under npm reaches us twice, from the terminal and from npm; that is one wish to stop. */
     signalRepeatMs: 100,
+    /** A start on a full disk looks for space this often. */
+    diskFullRetryMs: 1 * secondMs,
+    /** A start on a disk that fails copies up to a segment each time. */
+    diskFailedRetryMs: 5 * secondMs,
   },
 
   admin: {
@@ -33,6 +37,9 @@ export const bounds = {
     requestMsMax: 60 * secondMs,
     /** Lines come in bursts: a connection is worth keeping, longer than the minute that proxies keep theirs. */
     keepAliveMsMax: 75 * secondMs,
+    /** Until the start is done requests are held, no longer than log-shuttle waits: see `ingest.holdMsMax`. */
+    startHoldMsMax: 4 * secondMs,
+    startRetryAfterMs: 5 * secondMs,
   },
 
   bus: {

@@ -45,7 +45,14 @@ export function createDrainWorker(
   const { noticeIntervalMs: intervalMs, worker } = options;
   const plan = planDrain(row, options.plan);
   const notices = new DrainNotices(
-    { id, app, maskedUrl, intervalMs, readBytesMax: worker.readBytesMax },
+    {
+      id,
+      app,
+      maskedUrl,
+      intervalMs,
+      retryMs: worker.retryBaseMs,
+      readBytesMax: worker.readBytesMax,
+    },
     parts,
   );
   return new DrainWorker(

@@ -14,6 +14,8 @@ export interface DrainNoticesOptions {
   readonly maskedUrl: string;
   /** At most one notice of a code in this time; what happens meanwhile joins the next one. */
   readonly intervalMs: number;
+  /** A notice that could not be written is tried again after this. */
+  readonly retryMs: number;
   readonly readBytesMax: number;
 }
 
@@ -40,6 +42,7 @@ export class DrainNotices {
   readonly #lastMs = new Map<string, number>();
   /** Notices of which this process knows that they are not in the log. */
   readonly #unwritten = new Set<string>();
+  #retryAtMs = -Infinity;
 
   constructor(options: DrainNoticesOptions, parts: DrainNoticesParts) {
     this.#options = options;
@@ -103,10 +106,18 @@ export class DrainNotices {
     return Math.min(...books.notices.map((notice) => this.#dueInMs(notice.code)));
   }
 
-  /** Writes the pending notices whose time has come. */
+  /** Writes the pending notices whose time has come. One that cannot be written now keeps nothing waiting. */
   async settle(holder: BooksHolder): Promise<void> {
     for (const notice of holder.books.notices) {
-      if (this.#dueInMs(notice.code) <= 0) await this.#write(holder, notice);
+      if (this.#dueInMs(notice.code) > 0) continue;
+      try {
+        await this.#write(holder, notice);
+      } catch (error) {
+        const { id: drainId, retryMs } = this.#options;
+        this.#parts.logger.warn({ drainId, err: error }, 'drain.notice_failed');
+        this.#retryAtMs = this.#parts.clock.monotonicMs() + retryMs;
+        return;
+      }
     }
   }
 
@@ -182,7 +193,8 @@ export class DrainNotices {
 
   #dueInMs(code: string): number {
     const lastMs = this.#lastMs.get(code) ?? -Infinity;
-    return Math.max(0, lastMs + this.#options.intervalMs - this.#parts.clock.monotonicMs());
+    const dueMs = Math.max(lastMs + this.#options.intervalMs, this.#retryAtMs);
+    return Math.max(0, dueMs - this.#parts.clock.monotonicMs());
   }
 }
 

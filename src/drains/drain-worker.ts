@@ -93,7 +93,7 @@ export class DrainWorker implements Sink, BooksHolder {
   /** Batches that a stream has taken but not confirmed, oldest first. */
   readonly #unconfirmed: Cut[] = [];
   #books: Books;
-  #resend: { lines: number; overflow: Cut['overflow'] } | undefined;
+  #resend: Pick<Cut, 'lines' | 'overflow'> | undefined;
   #pieces: Piece[] = [];
   #splitRequests = 0;
   /** What was not too large for the receiver, and until when that is remembered. */
@@ -111,6 +111,8 @@ export class DrainWorker implements Sink, BooksHolder {
   #lastFailure: FailureReason | undefined;
   #running: Promise<void> = Promise.resolve();
   #brokenReason: FailureReason | undefined;
+  /** The checkpoint is behind the books: there was no room for it. */
+  #isUnsaved = false;
 
   constructor(options: DrainWorkerOptions, parts: DrainWorkerParts, books: Books) {
     this.id = options.id;
@@ -127,8 +129,7 @@ export class DrainWorker implements Sink, BooksHolder {
     });
     this.#drain = drain;
     this.#isStream = isStream;
-    const inflight = books.inflight[0];
-    if (inflight) this.#resend = { lines: inflight.lines, overflow: inflight.overflow };
+    this.#resend = books.inflight[0];
   }
 
   get books(): Books {
@@ -137,7 +138,8 @@ export class DrainWorker implements Sink, BooksHolder {
 
   /** Changes the books in one step and writes them. */
   change(step: (books: Books) => Books): Promise<void> {
-    return this.#save(step(this.#books));
+    this.#books = step(this.#books);
+    return this.#parts.checkpoint(this.#books);
   }
 
   get condition(): DrainCondition {
@@ -198,10 +200,21 @@ export class DrainWorker implements Sink, BooksHolder {
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         logger.error({ drainId: this.id, err: error }, 'drain.turn_failed');
+        this.#startOver();
         await clock.sleep(this.#options.retryBaseMs, this.#stop.signal).catch(() => undefined);
       }
       if (this.#isFlushing && !this.#canFlush()) return;
     }
+  }
+
+  /** After a turn that failed half-way: what it had taken off the queue and not dealt with comes again, unchanged. */
+  #startOver(): void {
+    const last = this.#unconfirmed.at(-1);
+    this.#pieces = [];
+    this.#splitRequests = 0;
+    this.#isOwedSent = this.#unconfirmed.some(({ overflow }) => overflow !== undefined);
+    this.#resend = this.#books.inflight[0];
+    this.#source.rewind(last?.to ?? this.#books.cursor);
   }
 
   /** While flushing there is something to do as long as the last attempt went well and live lines are queued. */
@@ -434,7 +447,7 @@ export class DrainWorker implements Sink, BooksHolder {
       this.#disable();
       return true;
     }
-    void this.#save(this.#books).catch(() => undefined);
+    void this.#save(this.#books);
     if (!this.#isStream) return false;
     this.#brokenReason ??= delivery.reason;
     return true;
@@ -526,7 +539,7 @@ export class DrainWorker implements Sink, BooksHolder {
     if (!isMoved) return;
     this.#succeeded();
     this.#wakeup.ring();
-    void this.#save(this.#books).catch(() => undefined);
+    void this.#save(this.#books);
   }
 
   #broken(reason: FailureReason): void {
@@ -575,10 +588,15 @@ export class DrainWorker implements Sink, BooksHolder {
   async #followHead(): Promise<void> {
     const { bus } = this.#parts;
     const { head } = await bus.bounds(bus.partitionOf(this.app), this.app);
-    const lines = head.appSeq - this.#books.cursor.seq;
-    if (lines > 0) {
+    const { cursor } = this.#books;
+    const to = { position: head.position, seq: head.appSeq };
+    const lines = to.seq - cursor.seq;
+    if (cursor.position.logId !== bus.logId || lines < 0) {
+      this.#parts.logger.warn({ drainId: this.id }, 'drain.books_restarted');
+      this.#parts.metrics.uncountedGap();
+      await this.#save({ ...newBooks(to, this.#parts.clock.nowMs()), isDisabled: true });
+    } else if (lines > 0) {
       this.#count({ dropped: lines });
-      const to = { position: head.position, seq: head.appSeq };
       await this.#save(account(this.#books, to, { dropped: lines }));
     }
     await this.#wakeup.wait(this.#stop.signal, this.#isFlushing ? 0 : undefined);
@@ -589,9 +607,20 @@ export class DrainWorker implements Sink, BooksHolder {
     await this.#save({ ...this.#books, inflight: [range] });
   }
 
+  /**
+   * Without room for a checkpoint the lines go on nevertheless: a crash before there is room again sends them once
+   * more, and may cut them into other batches.
+   */
   async #save(books: Books): Promise<void> {
     this.#books = books;
-    await this.#parts.checkpoint(books);
+    try {
+      await this.#parts.checkpoint(books);
+      this.#isUnsaved = false;
+    } catch (error) {
+      const level = this.#isUnsaved ? 'debug' : 'warn';
+      this.#parts.logger[level]({ drainId: this.id, err: error }, 'drain.checkpoint_failed');
+      this.#isUnsaved = true;
+    }
   }
 
   #state(): DrainCondition['state'] {

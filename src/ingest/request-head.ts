@@ -40,8 +40,12 @@ export function readHead(req: IncomingMessage, limits: HeadLimits): RequestHead 
     isGzip: encoding !== undefined && isGzip(encoding),
     messageCount: countOf(headers['logplex-msg-count']),
     requestId: idOf(headers['logplex-frame-id']) ?? idOf(headers['x-request-id']),
-    isShuttle: headers['user-agent']?.startsWith('log-shuttle') ?? false,
+    isShuttle: isShuttle(req),
   };
+}
+
+export function isShuttle({ headers }: IncomingMessage): boolean {
+  return headers['user-agent']?.startsWith('log-shuttle') ?? false;
 }
 
 function refusalOf(req: IncomingMessage, limits: HeadLimits): Answer | undefined {

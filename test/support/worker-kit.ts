@@ -113,6 +113,8 @@ export class WorkerKit {
   readonly bus: MemoryLog;
   readonly drain = new ScriptedDrain();
   saved: Books | null = null;
+  /** When set, checkpoints are refused with it. */
+  refuseCheckpoints: Error | undefined;
   worker: DrainWorker;
   readonly #options: DrainWorkerOptions;
   readonly #isStream: boolean;
@@ -160,11 +162,19 @@ export class WorkerKit {
         },
         encoder: new TextEncoder(),
         checkpoint: (changed) => {
+          if (this.refuseCheckpoints) return Promise.reject(this.refuseCheckpoints);
           this.saved = changed;
           return Promise.resolve();
         },
         notices: new DrainNotices(
-          { id, app, maskedUrl: 'https://drain.example/', intervalMs: 10_000, readBytesMax: 4000 },
+          {
+            id,
+            app,
+            maskedUrl: 'https://drain.example/',
+            intervalMs: 10_000,
+            retryMs: 1000,
+            readBytesMax: 4000,
+          },
           { bus, clock, logger: silentLogger },
         ),
         clock,
