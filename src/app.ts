@@ -27,6 +27,7 @@ import { createDrainWorker } from './drains/create-drain-worker.ts';
 import { DrainGate } from './drains/drain-gate.ts';
 import { DrainManager } from './drains/drain-manager.ts';
 import { DrainMetrics } from './drains/drain-metrics.ts';
+import { QueueBudget } from './drains/queue-budget.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { TcpQueues } from './drains/syslog/tcp-queues.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
@@ -223,6 +224,7 @@ function createDrains(
   const workerParts = {
     ...parts,
     metrics,
+    budget: new QueueBudget(drains),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
   };

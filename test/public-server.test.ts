@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
+import { systemClock } from '../src/core/clock.ts';
 import { PublicServer } from '../src/public-server.ts';
 
 const options = {
@@ -8,11 +9,13 @@ const options = {
   headersMsMax: 10_000,
   requestMsMax: 60_000,
   keepAliveMsMax: 75_000,
+  startHoldMsMax: 4000,
+  startRetryAfterMs: 5000,
 };
 
 /** What the server makes of a request: the door at which it arrives. */
 async function doorOf(head: string): Promise<string> {
-  const server = new PublicServer(options);
+  const server = new PublicServer(options, { clock: systemClock });
   const url = new URL(await server.listen());
   const door = await new Promise<string>((resolve, reject) => {
     server.open({

@@ -112,6 +112,8 @@ export const bounds = {
   },
 
   drains: {
+    /** Queued lines of all drains together; used up, the largest laggard lets go, and reads its lines again later. */
+    queuesBytesMax: 256 * mib,
     worker: {
       /** Lines waiting in memory for one drain; beyond it the drain lags and reads the log. */
       queueBytesMax: 4 * mib,

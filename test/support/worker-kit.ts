@@ -7,6 +7,7 @@ import type { Batch, Delivery, Drain, StreamEvents } from '../../src/drains/drai
 import { DrainMetrics } from '../../src/drains/drain-metrics.ts';
 import { DrainNotices } from '../../src/drains/drain-notices.ts';
 import { DrainWorker, type DrainWorkerOptions } from '../../src/drains/drain-worker.ts';
+import { QueueBudget } from '../../src/drains/queue-budget.ts';
 import { notices } from '../../src/core/notices.ts';
 import { FakeClock } from './fake-clock.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -14,7 +15,7 @@ import { textsOf } from './records.ts';
 import { silentLogger } from './silent-logger.ts';
 
 /** Encodes a line as its text and LF. */
-class TextEncoder implements BatchEncoder {
+export class TextEncoder implements BatchEncoder {
   #texts: string[] = [];
   #bytes = 0;
   #bytesMax = 0;
@@ -156,6 +157,7 @@ export class WorkerKit {
       this.#options,
       {
         bus,
+        budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
         makeDrain: (events) => {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };
