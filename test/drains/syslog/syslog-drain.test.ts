@@ -181,6 +181,25 @@ test('giving up a write that is stuck gives up the connection', async () => {
   expect(events.breaks).toEqual([]);
 });
 
+test.each([
+  ['over TLS', authority.issue()],
+  ['over TCP', undefined],
+])('closing without time leaves nothing that the kernel would still send, %s', async (_, tls) => {
+  await using receiver = await SyslogReceiver.listen(tls);
+  receiver.isPaused = true;
+  const drain = syslogDrain(receiver.url);
+  const large = batch(1, ...Array.from({ length: 20_000 }, () => 'x'.repeat(1000)));
+  const writing = drain.deliver(large, never);
+  await receiver.until(() => receiver.open.size === 1);
+  const [socket] = receiver.open;
+  await drain.close(AbortSignal.abort());
+  expect(await writing).toEqual({ kind: 'retry', reason: 'closed' });
+  const failed = new Promise<unknown>((resolve) => socket?.once('error', resolve));
+  socket?.resume();
+  expect(await failed).toMatchObject({ code: 'ECONNRESET' });
+  expect(receiver.messages.length).toBeLessThan(large.messages);
+});
+
 test('after five hours the connection is renewed between two batches, without loss or repeat', async () => {
   await using receiver = await SyslogReceiver.listen(authority.issue());
   const clock = new FakeClock();
