@@ -156,9 +156,12 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   await ingest.start(recentRecords(bus, config.ingest.repeatWindowMs, common.clock));
   const unlisten = registry.onChange(() => ingest.tokensChanged());
   lifecycle.add('ingest', {
-    close: (signal) => {
+    close: async (signal) => {
       unlisten();
-      return ingest.close(signal);
+      // A body that trickles in must not use up the time in which tails end properly and drains are flushed.
+      const own = new AbortController();
+      const cancel = common.clock.after(config.process.shutdownMsMax / 4, () => own.abort());
+      await ingest.close(AbortSignal.any([signal, own.signal])).finally(cancel);
     },
   });
 

@@ -199,8 +199,10 @@ export class DrainWorker implements Sink, BooksHolder {
 
   /** Ends at once: nothing is sent any more, and the books close. */
   async remove(): Promise<void> {
+    // First, so that a write that is stuck ends as the drain ends it, not as one that is given up.
+    const closed = this.#drain.close(AbortSignal.abort());
     this.#stop.abort();
-    await this.#drain.close(AbortSignal.abort());
+    await closed;
     await this.#running;
     this.#source.close();
     this.#isRemoved = true;
