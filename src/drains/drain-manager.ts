@@ -7,9 +7,9 @@ import { parsePosition } from '../core/position.ts';
 import type { Service } from '../core/service.ts';
 import type { DrainRow, RegistryChange } from '../registry/registry.ts';
 import { auditBooks } from './drain-audit.ts';
-import { decodeBooks, encodeBooks, newBooks, type Books } from './drain-books.ts';
+import { decodeBooks, encodeBooks, newBooks, type Books, type Outcome } from './drain-books.ts';
 import type { DrainMetrics, DrainTotals } from './drain-metrics.ts';
-import type { DrainWorker } from './drain-worker.ts';
+import type { DrainCondition, DrainWorker } from './drain-worker.ts';
 
 /** Who knows which drains there are. */
 export interface DrainDirectory {
@@ -34,6 +34,14 @@ export interface DrainManagerParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: DrainMetrics;
+}
+
+/** What the owner of a drain may know of it. */
+export interface DrainHealth extends DrainCondition {
+  /** Lines by the end that they came to, since the drain was added. */
+  readonly messages: Readonly<Record<Outcome, number>>;
+  readonly imbalanceMessages: number;
+  readonly backlog: { readonly messages: number; readonly bytes: number; readonly ageMs: number };
 }
 
 interface Running {
@@ -76,6 +84,28 @@ export class DrainManager implements Service {
 
   problem(): string | undefined {
     return undefined;
+  }
+
+  /** How a drain does; undefined while it has no worker. */
+  async healthOf(id: DrainId): Promise<DrainHealth | undefined> {
+    const worker = this.#running.get(id)?.worker;
+    if (!worker) return undefined;
+    const { bus, clock } = this.#parts;
+    const { books, condition } = worker;
+    const audit = await auditBooks(bus, worker.app, books);
+    const weight = await bus.weigh(worker.app, books.cursor.position);
+    const { sinceMs } = weight;
+    const hasBacklog = audit.backlogMessages > 0;
+    return {
+      ...condition,
+      messages: books.counts,
+      imbalanceMessages: audit.imbalanceMessages,
+      backlog: {
+        messages: audit.backlogMessages,
+        bytes: hasBacklog ? weight.bytes : 0,
+        ageMs: hasBacklog && sinceMs !== undefined ? Math.max(0, clock.nowMs() - sinceMs) : 0,
+      },
+    };
   }
 
   /** Lets every drain send what it has queued; the log keeps the rest. */

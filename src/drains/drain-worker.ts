@@ -54,7 +54,8 @@ export interface DrainWorkerParts {
 export interface DrainCondition {
   readonly state: 'live' | 'lagging' | 'catching up' | 'held' | 'disabled';
   readonly lastSuccessMs: number | undefined;
-  readonly lastFailure: FailureReason | undefined;
+  /** The last failure, also when attempts have succeeded since. */
+  readonly lastError: { readonly reason: FailureReason; readonly atMs: number } | undefined;
   readonly nextAttemptMs: number | undefined;
 }
 
@@ -103,7 +104,9 @@ export class DrainWorker implements Sink, BooksHolder {
   #lastFailureAtMs = -Infinity;
   #notBeforeMs = 0;
   #lastSuccessMs: number | undefined;
+  /** Undefined once an attempt has succeeded. */
   #lastFailure: FailureReason | undefined;
+  #lastError: DrainCondition['lastError'];
   #running: Promise<void> = Promise.resolve();
   #brokenReason: FailureReason | undefined;
   /** The checkpoint is behind the books: there was no room for it. */
@@ -143,7 +146,7 @@ export class DrainWorker implements Sink, BooksHolder {
     return {
       state: this.#state(),
       lastSuccessMs: this.#lastSuccessMs,
-      lastFailure: this.#lastFailure,
+      lastError: this.#lastError,
       nextAttemptMs: waitMs > 0 ? clock.nowMs() + waitMs : undefined,
     };
   }
@@ -428,6 +431,7 @@ export class DrainWorker implements Sink, BooksHolder {
   #countFailure(reason: FailureReason, nowMs: number): void {
     this.#attempts++;
     this.#lastFailure = reason;
+    this.#lastError = { reason, atMs: this.#parts.clock.nowMs() };
     this.#lastFailureAtMs = nowMs;
     const passedMs = nowMs - (this.#failingSinceMs ?? nowMs);
     this.#failingSinceMs = nowMs;

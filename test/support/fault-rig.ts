@@ -135,6 +135,8 @@ export class FaultRig {
         ...options.env,
       },
       stdio: ['ignore', 'ignore', 'pipe'],
+      // A group of its own: what is wrapped must not outlive its wrapper.
+      detached: true,
     });
     this.log = [];
     const { log } = this;
@@ -146,7 +148,7 @@ export class FaultRig {
   /** Sends a signal; resolves with the exit code, null when the signal killed it. */
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
     const child = this.#child;
-    if (child && child.exitCode === null && child.signalCode === null) child.kill(signal);
+    if (child?.pid !== undefined && this.isRunning) process.kill(-child.pid, signal);
     return this.#exited;
   }
 

@@ -7,7 +7,7 @@ import { partitionOf } from '../../core/partition.ts';
 import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { Bound, CheckpointStore, Entry, LogBus, Page } from '../bus.ts';
-import type { StoredRecord, Subscription, SubscriptionHandlers } from '../bus.ts';
+import type { StoredRecord, Subscription, SubscriptionHandlers, Weight } from '../bus.ts';
 import { Subscribers } from '../subscribers.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { BusMetrics } from './bus-metrics.ts';
@@ -157,6 +157,10 @@ export class EmbeddedLog implements LogBus {
     const start = await reader.boundAt(app, from);
     const end = await reader.boundAt(app, to);
     return Math.max(0, end.appSeq - start.appSeq);
+  }
+
+  weigh(app: AppId, from: Position): Promise<Weight> {
+    return this.#reader(this.partitionOf(app)).weigh(app, from);
   }
 
   async bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {
