@@ -89,7 +89,12 @@ export interface Subscription {
   close(): void;
 }
 
-/** A value that JSON can carry; `null` deletes the key. */
+/**
+ * A value that JSON can carry; `null` deletes the key. A field `reached: [logId, app, offset, seq]` says that the
+ * app's lines before number `seq` and that log's records before `offset` have been handed out: should they be found corrupt at a start,
+ * the log gives neither again. It then puts down `uncounted:<app>` with that `seq`: how many lines are missing before
+ * it is not known, but for a lower bound.
+ */
 export type Entry = { readonly [field: string]: unknown } | null;
 export type Entries = ReadonlyMap<string, Exclude<Entry, null>>;
 

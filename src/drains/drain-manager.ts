@@ -7,7 +7,14 @@ import { parsePosition } from '../core/position.ts';
 import type { Service } from '../core/service.ts';
 import type { DrainRow, RegistryChange } from '../registry/registry.ts';
 import { auditBooks } from './drain-audit.ts';
-import { decodeBooks, encodeBooks, newBooks, type Books, type Outcome } from './drain-books.ts';
+import {
+  decodeBooks,
+  encodeBooks,
+  newBooks,
+  reachedBy,
+  type Books,
+  type Outcome,
+} from './drain-books.ts';
 import type { DrainMetrics, DrainTotals } from './drain-metrics.ts';
 import type { DrainCondition, DrainWorker } from './drain-worker.ts';
 
@@ -47,6 +54,11 @@ export interface DrainHealth extends DrainCondition {
 interface Running {
   readonly worker: DrainWorker;
   readonly detach: () => void;
+}
+
+function reachedEntry(app: AppId, books: Books): readonly unknown[] {
+  const { position, seq } = reachedBy(books);
+  return [position.logId, app, position.offset, seq];
 }
 
 const keyPrefix = 'drain:';
@@ -159,7 +171,12 @@ export class DrainManager implements Service {
         checkpoints.set(partition, await bus.checkpoints.load(partition));
       }
       const entry = checkpoints.get(partition)?.get(keyPrefix + row.id);
-      const books = (entry && decodeBooks(entry)) ?? this.#firstBooks(row);
+      const known = (entry && decodeBooks(entry)) ?? this.#firstBooks(row);
+      const uncounted = checkpoints.get(partition)?.get(`uncounted:${row.app}`)?.['seq'];
+      const books =
+        typeof uncounted === 'number' && known.cursor.seq < uncounted
+          ? { ...known, uncountedTo: uncounted }
+          : known;
       const worker = this.#parts.makeWorker(row, books, (changed) => this.#save(row, changed));
       this.#running.set(row.id, { worker, detach: attach(row.app, worker) });
       worker.start();
@@ -178,7 +195,7 @@ export class DrainManager implements Service {
   #save(row: DrainRow, books: Books | null): Promise<void> {
     const { bus } = this.#parts;
     const partition = bus.partitionOf(row.app);
-    const entry = books && encodeBooks(books);
+    const entry = books && { ...encodeBooks(books), reached: reachedEntry(row.app, books) };
     const entries = new Map([[keyPrefix + row.id, entry]]);
     return bus.checkpoints.append(partition, this.#epochs.get(partition) ?? 0, entries);
   }

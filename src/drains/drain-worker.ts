@@ -493,9 +493,16 @@ export class DrainWorker implements Sink, BooksHolder {
     }
     this.#parts.logger.warn({ drainId: this.id, lines: hole.lines }, 'drain.lines_lost');
     this.#count({ lost: hole.lines });
+    const { uncountedTo } = this.#books;
     const { seq: fromSeq } = this.#books.cursor;
-    const books = { ...account(this.#books, hole.to, { lost: hole.lines }), inflight: [] };
-    await this.#save(this.#parts.notices.lost(books, { fromSeq, lines: hole.lines, exact: true }));
+    const exact = uncountedTo === undefined || hole.to.seq < uncountedTo || fromSeq >= uncountedTo;
+    if (!exact) this.#parts.metrics.uncountedGap();
+    const books = {
+      ...account(this.#books, hole.to, { lost: hole.lines }),
+      inflight: [],
+      uncountedTo: exact ? uncountedTo : undefined,
+    };
+    await this.#save(this.#parts.notices.lost(books, { fromSeq, lines: hole.lines, exact }));
   }
 
   /** A stream tells how far the receiver is known to have come. */
@@ -579,7 +586,8 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   async #saveInflight(cut: Cut): Promise<void> {
-    const range = { from: cut.from, lines: cut.lines, overflow: cut.overflow };
+    const { from, to, lines, overflow } = cut;
+    const range = { from, to, lines, overflow };
     await this.#save({ ...this.#books, inflight: [range] });
   }
 

@@ -120,12 +120,9 @@ export class FaultRig {
 
   /** Starts a process without waiting for anything. */
   launch(options: LaunchOptions = {}): void {
-    const [command = '', ...args] = [
-      ...(options.wrapper ?? []),
-      process.execPath,
-      join(import.meta.dirname, '../../src/main.ts'),
-    ];
-    const child = spawn(command, args, {
+    const program = [process.execPath, join(import.meta.dirname, '../../src/main.ts')];
+    const words = [...(options.wrapper ?? []), ...program];
+    const child = spawn(words[0] ?? '', words.slice(1), {
       env: {
         PATH: process.env['PATH'] ?? '',
         SPILLWAY_DATA_DIR: this.dataDir,

@@ -270,6 +270,11 @@ export class EmbeddedLog implements LogBus {
         const apps = (await this.#indexes.of(segment)).apps();
         await this.#noteHeads(partition, segment, apps, recovered.heads);
       }
+      if (recovered.uncounted.size > 0) {
+        metrics.corrupt();
+        const entries = [...recovered.uncounted].map(([app, seq]) => [`uncounted:${app}`, { seq }]);
+        await this.#journal.append(partition, this.#epoch, new Map(entries as [string, Entry][]));
+      }
       const log = new PartitionLog(
         { ...this.#options, ...identity },
         {
