@@ -142,6 +142,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
       logStreams: tail,
       drainGate: new DrainGate(urlPolicy(config, egress)),
       appHead: { headOf: (app) => headOf(bus, app) },
+      drainWatch: drains,
     },
   );
   lifecycle.add('controller', controller);

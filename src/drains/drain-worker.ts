@@ -59,7 +59,8 @@ export interface DrainWorkerParts {
 export interface DrainCondition {
   readonly state: 'live' | 'lagging' | 'catching up' | 'held' | 'disabled';
   readonly lastSuccessMs: number | undefined;
-  readonly lastFailure: FailureReason | undefined;
+  /** The last failure, also when attempts have succeeded since. */
+  readonly lastError: { readonly reason: FailureReason; readonly atMs: number } | undefined;
   readonly nextAttemptMs: number | undefined;
 }
 
@@ -121,7 +122,9 @@ export class DrainWorker implements Sink, BooksHolder {
   #lastFailureAtMs = -Infinity;
   #notBeforeMs = 0;
   #lastSuccessMs: number | undefined;
+  /** Undefined once an attempt has succeeded. */
   #lastFailure: FailureReason | undefined;
+  #lastError: DrainCondition['lastError'];
   #running: Promise<void> = Promise.resolve();
   #brokenReason: FailureReason | undefined;
   /** The checkpoint is behind the books: there was no room for it. */
@@ -162,7 +165,7 @@ export class DrainWorker implements Sink, BooksHolder {
     return {
       state: this.#state(),
       lastSuccessMs: this.#lastSuccessMs,
-      lastFailure: this.#lastFailure,
+      lastError: this.#lastError,
       nextAttemptMs: waitMs > 0 ? clock.nowMs() + waitMs : undefined,
     };
   }
@@ -501,6 +504,7 @@ export class DrainWorker implements Sink, BooksHolder {
   #countFailure(reason: FailureReason, nowMs: number): void {
     this.#attempts++;
     this.#lastFailure = reason;
+    this.#lastError = { reason, atMs: this.#parts.clock.nowMs() };
     this.#lastFailureAtMs = nowMs;
     const passedMs = nowMs - (this.#failingSinceMs ?? nowMs);
     this.#failingSinceMs = nowMs;
@@ -568,9 +572,16 @@ export class DrainWorker implements Sink, BooksHolder {
     }
     this.#parts.logger.warn({ drainId: this.id, lines: hole.lines }, 'drain.lines_lost');
     this.#count({ lost: hole.lines });
+    const { uncountedTo } = this.#books;
     const { seq: fromSeq } = this.#books.cursor;
-    const books = { ...account(this.#books, hole.to, { lost: hole.lines }), inflight: [] };
-    await this.#save(this.#parts.notices.lost(books, { fromSeq, lines: hole.lines, exact: true }));
+    const exact = uncountedTo === undefined || hole.to.seq < uncountedTo || fromSeq >= uncountedTo;
+    if (!exact) this.#parts.metrics.uncountedGap();
+    const books = {
+      ...account(this.#books, hole.to, { lost: hole.lines }),
+      inflight: [],
+      uncountedTo: exact ? uncountedTo : undefined,
+    };
+    await this.#save(this.#parts.notices.lost(books, { fromSeq, lines: hole.lines, exact }));
   }
 
   /** A stream has it now. Ranges of nothing but filtered lines join the one before them. */
@@ -669,7 +680,8 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   async #saveInflight(cut: Cut): Promise<void> {
-    const range = { from: cut.from, lines: cut.lines, overflow: cut.overflow };
+    const { from, to, lines, overflow } = cut;
+    const range = { from, to, lines, overflow };
     await this.#save({ ...this.#books, inflight: [range] });
   }
 

@@ -3,7 +3,6 @@ import { FaultRig } from '../support/fault-rig.ts';
 import { testNeeding } from '../support/needs.ts';
 import { NumberedSender } from '../support/numbered-sender.ts';
 import { frame } from '../support/records.ts';
-import { pause } from '../support/pipeline.ts';
 import { postLogs } from '../support/platform-client.ts';
 import { eventually } from '../support/spillway-process.ts';
 
@@ -73,7 +72,6 @@ testNeeding('a small tmpfs', isRoot, 'run as root')(
     expect((await rig.tail(10)).length).toBe(10);
     const refused = await rig.client?.request('POST', '/api/apps', { unique_name: 'other' });
     expect([201, 500, 503]).toContain(refused?.status);
-    await pause(1_500);
     expect(rig.isRunning).toBe(true);
 
     await giveBack();

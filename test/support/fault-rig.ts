@@ -120,12 +120,9 @@ export class FaultRig {
 
   /** Starts a process without waiting for anything. */
   launch(options: LaunchOptions = {}): void {
-    const [command = '', ...args] = [
-      ...(options.wrapper ?? []),
-      process.execPath,
-      join(import.meta.dirname, '../../src/main.ts'),
-    ];
-    const child = spawn(command, args, {
+    const program = [process.execPath, join(import.meta.dirname, '../../src/main.ts')];
+    const words = [...(options.wrapper ?? []), ...program];
+    const child = spawn(words[0] ?? '', words.slice(1), {
       env: {
         PATH: process.env['PATH'] ?? '',
         SPILLWAY_DATA_DIR: this.dataDir,
@@ -135,6 +132,8 @@ export class FaultRig {
         ...options.env,
       },
       stdio: ['ignore', 'ignore', 'pipe'],
+      // A group of its own: what is wrapped must not outlive its wrapper.
+      detached: true,
     });
     this.log = [];
     const { log } = this;
@@ -146,7 +145,7 @@ export class FaultRig {
   /** Sends a signal; resolves with the exit code, null when the signal killed it. */
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
     const child = this.#child;
-    if (child && child.exitCode === null && child.signalCode === null) child.kill(signal);
+    if (child?.pid !== undefined && this.isRunning) process.kill(-child.pid, signal);
     return this.#exited;
   }
 

@@ -7,7 +7,7 @@ import { partitionOf } from '../../core/partition.ts';
 import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { Bound, CheckpointStore, Entry, LogBus, Page } from '../bus.ts';
-import type { StoredRecord, Subscription, SubscriptionHandlers } from '../bus.ts';
+import type { StoredRecord, Subscription, SubscriptionHandlers, Weight } from '../bus.ts';
 import { Subscribers } from '../subscribers.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { BusMetrics } from './bus-metrics.ts';
@@ -159,6 +159,10 @@ export class EmbeddedLog implements LogBus {
     return Math.max(0, end.appSeq - start.appSeq);
   }
 
+  weigh(app: AppId, from: Position): Promise<Weight> {
+    return this.#reader(this.partitionOf(app)).weigh(app, from);
+  }
+
   async bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {
     const reader = this.#reader(partition);
     const head = reader.head(app);
@@ -265,6 +269,11 @@ export class EmbeddedLog implements LogBus {
         if (segment.base < through) continue;
         const apps = (await this.#indexes.of(segment)).apps();
         await this.#noteHeads(partition, segment, apps, recovered.heads);
+      }
+      if (recovered.uncounted.size > 0) {
+        metrics.corrupt();
+        const entries = [...recovered.uncounted].map(([app, seq]) => [`uncounted:${app}`, { seq }]);
+        await this.#journal.append(partition, this.#epoch, new Map(entries as [string, Entry][]));
       }
       const log = new PartitionLog(
         { ...this.#options, ...identity },

@@ -45,6 +45,8 @@ export interface RecoveredPartition {
   readonly active: IndexBuilder;
   readonly heads: AppHeads;
   readonly nextOffset: number;
+  /** Apps of which lines that were handed out are gone, with the number that the next line gets. */
+  readonly uncounted: ReadonlyMap<AppId, number>;
 }
 
 interface Append {

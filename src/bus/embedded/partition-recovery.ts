@@ -1,6 +1,6 @@
 import type { Logger } from '../../core/logger.ts';
 import type { Position } from '../../core/position.ts';
-import { appId } from '../../core/ids.ts';
+import { appId, type AppId } from '../../core/ids.ts';
 import type { Entries } from '../bus.ts';
 import { AppHeads } from './app-heads.ts';
 import { indexSegment, type IndexCache } from './index-cache.ts';
@@ -81,9 +81,37 @@ async function recoverSegments(
     }
   }
   const last = segments.at(-1);
-  if (!last) return startEmpty(options, parts, heads, 0);
-  return recoverActive(options, parts, segments, last, heads);
+  const recovered = last
+    ? await recoverActive(options, parts, segments, last, heads)
+    : await startEmpty(options, parts, heads, 0);
+  return aboveReached(options, parts, recovered);
 }
+
+/**
+ * Where the last records of an app turned out to be corrupt, its numbers and the partition's offsets go on above
+ * everything that cursors have passed: what is stored from now on would otherwise lie behind them.
+ */
+function aboveReached(
+  options: RecoveryOptions,
+  parts: RecoveryParts,
+  recovered: Recovered,
+): RecoveredPartition {
+  let { nextOffset } = recovered;
+  const uncounted = new Map<AppId, number>();
+  for (const entry of parts.checkpoint.values()) {
+    const { reached } = entry;
+    if (!Array.isArray(reached) || reached[0] !== options.logId) continue;
+    const [app = 0, offset = 0, seq = 0] = reached.slice(1).map(Number);
+    nextOffset = Math.max(nextOffset, offset);
+    if (recovered.heads.raise(appId(app), seq)) uncounted.set(appId(app), seq);
+  }
+  for (const [app, seq] of uncounted) {
+    parts.logger.error({ appId: app, seq }, 'log.lines_handed_out_are_gone');
+  }
+  return { ...recovered, nextOffset, uncounted };
+}
+
+type Recovered = Omit<RecoveredPartition, 'uncounted'>;
 
 async function recoverActive(
   options: RecoveryOptions,
@@ -91,7 +119,7 @@ async function recoverActive(
   segments: Segment[],
   segment: Segment,
   heads: AppHeads,
-): Promise<RecoveredPartition> {
+): Promise<Recovered> {
   const { index, scan } = await indexSegment(segment, {
     heads,
     positionOf: (offset) => at(options, offset),
@@ -146,7 +174,7 @@ async function startEmpty(
   parts: RecoveryParts,
   heads: AppHeads,
   base: number,
-): Promise<RecoveredPartition> {
+): Promise<Recovered> {
   const { logId, partition, directory } = options;
   const segment = await createSegment(parts.storage, directory, { logId, partition, base });
   const active = new IndexBuilder(base);
