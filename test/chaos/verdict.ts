@@ -101,7 +101,7 @@ export function judge(evidence: Evidence, limits: VerdictLimits): Verdict {
 }
 
 /** Acknowledged, and not at the receiver of a drain of the app. */
-export function missingLines({ sent, drains }: Pick<Evidence, 'sent' | 'drains'>): MissingLine[] {
+function missingLines({ sent, drains }: Pick<Evidence, 'sent' | 'drains'>): MissingLine[] {
   const missing: MissingLine[] = [];
   for (const { app, source, produced, acked: bits } of sent) {
     const acked = new NumberSet(bits);
@@ -144,6 +144,11 @@ function duplicateChecks(evidence: Evidence, { repeatedMax }: VerdictLimits): Ch
     count('duplicates', 'https: more than 60 s from a fault', tally.late),
     count('duplicates', 'https: not recognisable by Frame-Id', tally.unrecognised),
     info('duplicates', 'https: by power cuts, whose last second of cursors is gone', tally.cut),
+    info(
+      'duplicates',
+      'https: because the receiver swallowed its answer',
+      sum(evidence.drains, ({ repeatedOwnFault }) => repeatedOwnFault),
+    ),
     count('duplicates', 'syslog: beyond 2 s of traffic for each fault', tally.early),
     info('duplicates', 'syslog: within them', tally.stream),
   ];
