@@ -211,6 +211,7 @@ export class Simulation {
       subscribe: (handlers) => log.subscribe(handlers),
       seek: (app, to) => alive(() => log.seek(app, to)),
       count: (app, from, to) => alive(() => log.count(app, from, to)),
+      weigh: (app, from) => alive(() => log.weigh(app, from)),
       bounds: (partition, app) => alive(() => log.bounds(partition, app)),
       read: (from, bytesMax, app) =>
         alive(async () => {
