@@ -50,6 +50,7 @@ for (const kill of hasTimeForAll ? kills : kills.slice(0, 1)) {
       // A process that has nothing in memory of what it could not deliver.
       await rig.restart('SIGKILL');
       await eventually('the loss is noted', async () => (await rig.drain()).messages.lost > 0);
+      const { lost: noted } = (await rig.drain()).messages;
       if (kill === 'as soon as the loss is noted') await rig.restart('SIGKILL');
       const tailed = async (): Promise<string[]> =>
         (await rig.tail()).filter((line) => line.includes('Error L10'));
@@ -66,9 +67,11 @@ for (const kill of hasTimeForAll ? kills : kills.slice(0, 1)) {
       const missing = [...sender.acked].filter((n) => !rig.arrived.has(n)).length;
       expect(missing).toBeGreaterThan(500);
       expect(messages.lost).toBe(missing);
-      expect(rig.told).toHaveLength(1);
-      expect(countIn(rig.told[0] ?? '')).toBe(missing);
-      expect((await tailed()).map(countIn)).toEqual([missing]);
+      expect(sum(rig.told.map(countIn))).toBe(missing);
+      const shown = (await tailed()).map(countIn);
+      expect(sum(shown)).toBe(missing);
+      // The notice itself may fill a segment, and so let retention take one more: that is a second loss.
+      if (noted === missing) expect([rig.told.length, shown.length]).toEqual([1, 1]);
       if (kill === 'never') {
         expect(await rig.metric('spillway_drain_messages_total', 'lost')).toBe(missing);
       }
@@ -76,7 +79,7 @@ for (const kill of hasTimeForAll ? kills : kills.slice(0, 1)) {
       expect(sender.outOfOrder(rig.arrived)).toBe(0);
       expect(rig.batches.faults).toEqual([]);
       // Its own notice is the one line that the drain was not sent as a line.
-      expect(messages).toMatchObject({ filtered: 1, dropped: 0, refused: 0 });
+      expect(messages).toMatchObject({ filtered: shown.length, dropped: 0, refused: 0 });
     },
   );
 }
