@@ -11,11 +11,11 @@ import type { StoredRecord, Subscription, SubscriptionHandlers } from '../bus.ts
 import { Subscribers } from '../subscribers.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { BusMetrics } from './bus-metrics.ts';
-import { CheckpointJournal } from './checkpoint-journal.ts';
+import { CheckpointJournal, damagedKey } from './checkpoint-journal.ts';
 import { IndexCache } from './index-cache.ts';
-import { openLogIdentity } from './log-identity.ts';
-import { PartitionLog } from './partition-log.ts';
-import { appKeyPrefix, headsKey, recoverPartition } from './partition-recovery.ts';
+import { logDirectory, openLogIdentity, type LogIdentity } from './log-identity.ts';
+import { isNoSpace, PartitionLog } from './partition-log.ts';
+import { endKey, headEntries, headsKey, recoverPartition } from './partition-recovery.ts';
 import { ReadScheduler } from './read-scheduler.ts';
 import { bytesAllowed, segmentsToDrop } from './retention.ts';
 import { indexPath, type Segment } from './segment.ts';
@@ -53,6 +53,8 @@ export interface EmbeddedLogParts {
 const spaceCheckMs = 1000;
 const retentionCheckMs = 60_000;
 const lifeKey = 'life';
+/** So many corrupt places are told apart; more of them are counted each time they are met. */
+const corruptPlacesMax = 100_000;
 
 /** The default engine: the log of one process in segment files below one directory. */
 export class EmbeddedLog implements LogBus {
@@ -68,12 +70,14 @@ export class EmbeddedLog implements LogBus {
   readonly #subscribers: Subscribers;
   readonly #epoch: number;
   readonly #timers: (() => void)[] = [];
+  readonly #corruptPlaces = new Set<string>();
+  #retaining: Promise<void> = Promise.resolve();
   #failure: unknown;
 
   private constructor(
     options: EmbeddedLogOptions,
     parts: EmbeddedLogParts,
-    opened: { logId: string; journal: CheckpointJournal; indexes: IndexCache; epoch: number },
+    opened: { logId: string; journal: CheckpointJournal; epoch: number },
   ) {
     this.#options = options;
     this.#parts = parts;
@@ -81,7 +85,10 @@ export class EmbeddedLog implements LogBus {
     this.partitions = options.partitions;
     this.#journal = opened.journal;
     this.checkpoints = opened.journal;
-    this.#indexes = opened.indexes;
+    this.#indexes = new IndexCache(
+      { bytesMax: options.indexCacheBytesMax },
+      { ...parts, onCorrupt: this.#corrupt },
+    );
     this.#epoch = opened.epoch;
     this.#subscribers = new Subscribers(options.partitions, opened.epoch);
   }
@@ -92,7 +99,7 @@ export class EmbeddedLog implements LogBus {
    */
   static async open(options: EmbeddedLogOptions, parts: EmbeddedLogParts): Promise<EmbeddedLog> {
     const { storage, clock, logger } = parts;
-    const logId = await openLogIdentity(options.partitions, parts);
+    const identity = await openLogIdentity(options.partitions, parts);
     let log: EmbeddedLog | undefined = undefined;
     const journal = await CheckpointJournal.open(
       {
@@ -102,15 +109,20 @@ export class EmbeddedLog implements LogBus {
       },
       { storage, clock, logger, failed: (error) => log?.checkpointFailed(error) },
     );
-    const life = (await journal.load(0)).get(lifeKey);
-    const epoch = Number(life?.['epoch'] ?? 0) + 1;
-    await journal.append(0, epoch, new Map([[lifeKey, { epoch, closed: false }]]));
-    const indexes = new IndexCache({ bytesMax: options.indexCacheBytesMax }, { storage });
-    log = new EmbeddedLog(options, parts, { logId, journal, indexes, epoch });
-    await log.#recover(life?.['closed'] === true);
-    await journal.sync();
-    log.#startTimers();
-    return log;
+    try {
+      const life = (await journal.load(0)).get(lifeKey);
+      const epoch = Number(life?.['epoch'] ?? 0) + 1;
+      log = new EmbeddedLog(options, parts, { ...identity, journal, epoch });
+      await journal.append(0, epoch, new Map([[lifeKey, { epoch, closed: false }]]));
+      await log.#recover(identity, life?.['closed'] === true);
+      await journal.sync();
+      log.#startTimers();
+      return log;
+    } catch (error) {
+      await log?.abandon();
+      await journal.abandon();
+      throw error;
+    }
   }
 
   partitionOf(app: AppId): number {
@@ -182,16 +194,36 @@ export class EmbeddedLog implements LogBus {
   async close(): Promise<void> {
     for (const stop of this.#timers) stop();
     this.#subscribers.close();
+    for (const log of this.#logs) await log.whenWritten();
+    // The last seal may have asked for it.
+    await this.#retaining;
     for (const log of this.#logs) await log.close();
     if (this.#failure === undefined) {
+      for (const log of this.#logs) {
+        await this.#journal.append(log.partition, this.#epoch, new Map([[endKey, endOf(log)]]));
+      }
+      // What `closed` vouches for is durable before it is written.
+      await this.#journal.sync();
       const life = { epoch: this.#epoch, closed: true };
       await this.#journal.append(0, this.#epoch, new Map([[lifeKey, life]]));
     }
     await this.#journal.close();
   }
 
+  /** Gives up what a failed start has opened. */
+  async abandon(): Promise<void> {
+    for (const log of this.#logs) await log.close();
+  }
+
   /** Drops what retention no longer keeps: for its age once a minute, for its bytes also at every seal. */
-  async retain(by: { age: boolean }): Promise<void> {
+  retain(by: { age: boolean }): Promise<void> {
+    // One after the other: two that count the same segments would both drop them.
+    const retained = this.#retaining.then(() => this.#retain(by));
+    this.#retaining = retained.catch(() => undefined);
+    return retained;
+  }
+
+  async #retain(by: { age: boolean }): Promise<void> {
     const { clock, storage } = this.#parts;
     const { retentionBytesMax, retentionFitsDisk } = this.#options;
     const freeBytes = retentionFitsDisk ? await storage.freeBytes() : Infinity;
@@ -202,38 +234,52 @@ export class EmbeddedLog implements LogBus {
         ageMsMax: by.age ? this.#options.retentionAgeMsMax : Infinity,
         bytesMax: allowed / this.partitions,
       });
-      for (let i = 0; i < count; i++) await this.#dropOldest(log);
+      if (count === 0) continue;
+      try {
+        for (let i = 0; i < count; i++) await this.#dropOldest(log);
+      } finally {
+        // What retention took does not come back after a power cut.
+        await storage.syncDirectory(directoryOf(log.partition));
+      }
     }
   }
 
   checkpointFailed(error: unknown): void {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOSPC' || code === 'EDQUOT') for (const log of this.#logs) log.full = true;
+    if (isNoSpace(error)) for (const log of this.#logs) log.full = true;
     else this.#fail(error);
   }
 
-  async #recover(wasClosed: boolean): Promise<void> {
+  /** Each place counts once, however often it is met. */
+  readonly #corrupt = (path: string, fileAt: number): void => {
+    const place = `${path} ${fileAt}`;
+    if (this.#corruptPlaces.has(place)) return;
+    if (this.#corruptPlaces.size < corruptPlacesMax) this.#corruptPlaces.add(place);
+    this.#parts.metrics.corrupt();
+    this.#parts.logger.error({ path, fileAt }, 'log.record_unreadable');
+  };
+
+  async #recover(identity: LogIdentity, wasClosed: boolean): Promise<void> {
     const { storage, logger, clock, metrics } = this.#parts;
     const scheduler = new ReadScheduler({ readsMax: this.#options.readsMax });
-    const onCorrupt = (path: string, fileAt: number): void => {
-      metrics.corrupt();
-      logger.error({ path, fileAt }, 'log.record_unreadable');
-    };
+    const isCheckpointDamaged = (await this.#journal.load(0)).has(damagedKey);
     for (let partition = 0; partition < this.partitions; partition++) {
-      const directory = `log/${partition}`;
-      const identity = { logId: this.logId, partition, directory };
+      const place = { ...identity, partition, directory: directoryOf(partition) };
       const recovered = await recoverPartition(
-        { ...identity, wasClosed },
+        { ...place, wasClosed, isCheckpointDamaged },
         {
           storage,
           logger,
-          onCorrupt,
+          onCorrupt: this.#corrupt,
           indexes: this.#indexes,
           checkpoint: await this.#journal.load(partition),
+          keep: async (entries) => {
+            await this.#journal.append(partition, this.#epoch, entries);
+            await this.#journal.sync();
+          },
         },
       );
       const log = new PartitionLog(
-        { ...this.#options, ...identity },
+        { ...this.#options, ...place },
         {
           storage,
           clock,
@@ -249,8 +295,17 @@ export class EmbeddedLog implements LogBus {
       );
       this.#logs.push(log);
       this.#readers.push(
-        new SegmentReader({ source: log, indexes: this.#indexes, scheduler, onCorrupt }),
+        new SegmentReader({
+          source: log,
+          indexes: this.#indexes,
+          scheduler,
+          onCorrupt: this.#corrupt,
+        }),
       );
+    }
+    // What was missing has been made again from the segments, and is durable.
+    if (isCheckpointDamaged) {
+      await this.#journal.append(0, this.#epoch, new Map([[damagedKey, null]]));
     }
     metrics.watch(() => this.bytes);
   }
@@ -280,11 +335,8 @@ export class EmbeddedLog implements LogBus {
   }
 
   #sealed(partition: number, segment: Segment, heads: AppHeads): void {
-    const entries = new Map<string, Entry>([[headsKey, { through: segment.base + 1 }]]);
-    for (const app of segment.active?.apps() ?? []) {
-      const { seq, previous } = heads.peek(app);
-      if (previous) entries.set(appKeyPrefix + app, { seq, last: previous.offset });
-    }
+    const entries = segment.active ? headEntries(heads, segment.active) : new Map<string, Entry>();
+    entries.set(headsKey, { through: segment.base + 1 });
     void this.checkpoints.append(partition, this.#epoch, entries).catch(() => undefined);
     this.retain({ age: false }).catch((error: unknown) =>
       this.#parts.logger.error({ err: error }, 'log.upkeep_failed'),
@@ -297,9 +349,12 @@ export class EmbeddedLog implements LogBus {
     const segment = log.dropOldest();
     if (!segment) return;
     this.#indexes.forget(segment);
-    await this.#parts.storage.unlink(segment.path);
-    await this.#parts.storage.unlink(indexPath(segment.path)).catch(() => undefined);
-    await segment.retire();
+    try {
+      await this.#parts.storage.unlink(segment.path);
+      await this.#parts.storage.unlink(indexPath(segment.path)).catch(() => undefined);
+    } finally {
+      await segment.retire();
+    }
     this.#parts.logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
   }
 
@@ -319,4 +374,17 @@ export class EmbeddedLog implements LogBus {
     if (!reader) throw new AppError('INVARIANT', `no partition ${partition}`);
     return reader;
   }
+}
+
+function directoryOf(partition: number): string {
+  return `${logDirectory}/${partition}`;
+}
+
+/** What an orderly close knows of the end of a partition. */
+function endOf(log: PartitionLog): Entry {
+  const heads = [...(log.segments.at(-1)?.active?.apps() ?? [])].map((app) => {
+    const { seq, previous } = log.heads.peek(app);
+    return [app, seq, previous?.offset ?? -1];
+  });
+  return { next: log.headOffset, heads };
 }

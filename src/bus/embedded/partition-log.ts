@@ -8,13 +8,14 @@ import type { StoredRecord } from '../bus.ts';
 import type { AppHead, AppHeads } from './app-heads.ts';
 import { writeIndex, type IndexCache } from './index-cache.ts';
 import { createSegment, type Segment } from './segment.ts';
-import { encodeEnvelope } from './segment-format.ts';
+import { encodeEnvelope, type SegmentHeader } from './segment-format.ts';
 import { IndexBuilder } from './segment-index.ts';
 import type { Storage } from './storage.ts';
 
 export interface PartitionLogOptions {
   readonly logId: string;
   readonly partition: number;
+  readonly salt: number;
   readonly directory: string;
   /** A segment is sealed once it is this long. */
   readonly segmentBytes: number;
@@ -58,7 +59,11 @@ interface Encoded {
   readonly envelope: Buffer;
 }
 
-const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
+/** The error of a full disk, which passes, unlike all others. */
+export function isNoSpace(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
 
 /**
  * The writing side of one partition. Appends that wait are written together (group commit): one write, one
@@ -66,7 +71,7 @@ const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
  *
  * ```
  * append ─► queue ─► commit: number → write → fdatasync → index, heads, publish, resolve ─► (full?) seal
- *                              └─ ENOSPC: cut the file back, forget the numbers, reject ─► full until space returns
+ *                              └─ ENOSPC: forget the numbers, reject, cut the file back ─► full until space returns
  *                              └─ EIO: reject everything, report failure (the process exits)
  * ```
  */
@@ -87,6 +92,10 @@ export class PartitionLog {
   #queue: Append[] = [];
   #queuedBytes = 0;
   #committing: Promise<void> | undefined;
+  /** The file may have bytes of a group that was refused; they go, durably, before anything else is written. */
+  #mustCut = false;
+  /** A seal that found no space is tried again only when the segment is this long. */
+  #sealAtBytes: number;
   #broken: unknown;
 
   constructor(
@@ -102,6 +111,7 @@ export class PartitionLog {
     this.heads = recovered.heads;
     this.headOffset = recovered.nextOffset;
     this.#active = recovered.active;
+    this.#sealAtBytes = options.segmentBytes;
   }
 
   get bytes(): number {
@@ -129,14 +139,20 @@ export class PartitionLog {
   }
 
   /** Resolves when nothing waits to be written. */
-  async close(): Promise<void> {
+  async whenWritten(): Promise<void> {
     await this.#committing;
+  }
+
+  async close(): Promise<void> {
+    await this.whenWritten();
     for (const segment of this.segments) await segment.retire();
   }
 
   /** Removes the oldest segment from what readers see; its files are the caller's to delete. */
   dropOldest(): Segment | undefined {
-    return this.segments.length > 1 ? this.segments.shift() : undefined;
+    const oldest = this.segments.length > 1 ? this.segments.shift() : undefined;
+    if (oldest) oldest.isDropped = true;
+    return oldest;
   }
 
   async #commitAll(): Promise<void> {
@@ -166,6 +182,7 @@ export class PartitionLog {
     const at = segment.bytes;
     let bytes: number;
     try {
+      if (this.#mustCut) await this.#cutBack(segment);
       bytes = await this.#write(segment, at, encoded);
     } catch (error) {
       await this.#undo(group, error);
@@ -175,7 +192,7 @@ export class PartitionLog {
     for (const append of group) append.resolve();
     const seconds = (this.#parts.clock.monotonicMs() - startedMs) / 1000;
     this.#parts.committed({ records: encoded.length, bytes, seconds });
-    if (segment.bytes >= this.#options.segmentBytes) await this.#seal(segment);
+    if (segment.bytes >= this.#sealAtBytes) await this.#seal(segment);
   }
 
   /** Numbers a record: the group's next offset, and the app's next line. */
@@ -184,7 +201,8 @@ export class PartitionLog {
     const position = this.#position(offset);
     const stored = { record, position, appSeq: head.seq, previous: head.previous };
     this.#ahead.set(record.app, { seq: head.seq + record.lines, previous: position });
-    return { stored, envelope: encodeEnvelope(record, offset, stored.appSeq) };
+    const numbers = { ordinal: offset, appSeq: stored.appSeq };
+    return { stored, envelope: encodeEnvelope(record, numbers, this.#activeSegment().salt) };
   }
 
   async #write(segment: Segment, at: number, encoded: readonly Encoded[]): Promise<number> {
@@ -226,47 +244,76 @@ export class PartitionLog {
   /** Nothing of the group counts: its numbers are given again, and the end of the file goes back. */
   async #undo(group: readonly Append[], error: unknown): Promise<void> {
     this.#ahead.clear();
-    const isNoSpace = noSpaceCodes.includes((error as NodeJS.ErrnoException).code);
-    let failure: unknown = isNoSpace ? undefined : error;
-    try {
-      if (isNoSpace) await this.#activeSegment().file.truncate(this.#activeSegment().bytes);
-    } catch (truncateError) {
-      failure = truncateError;
-    }
-    const waiting = this.#queue.splice(0);
-    this.#queuedBytes = 0;
-    if (failure !== undefined) this.#broken = failure;
-    else this.full = true;
     this.#parts.logger.error({ err: error, partition: this.partition }, 'log.write_failed');
-    const refusal = unavailable(
-      isNoSpace ? 'no space left for the log' : 'the log cannot be written',
-      error,
-    );
-    for (const append of [...group, ...waiting]) append.reject(refusal);
-    if (failure !== undefined) this.#parts.failed(failure);
+    let failure = error;
+    if (isNoSpace(error)) {
+      this.full = this.#mustCut = true;
+      failure = await this.#cutBack(this.#activeSegment()).catch((later: unknown) => later);
+    }
+    const isFatal = failure !== undefined && !isNoSpace(failure);
+    if (isFatal) this.#broken = failure;
+    const why = isFatal ? 'the log cannot be written' : 'no space left for the log';
+    this.#refuse([...group, ...this.#queue.splice(0)], unavailable(why, error));
+    if (isFatal) this.#parts.failed(failure);
   }
 
-  /** Ends the active segment and starts the next. Should that fail, the active one simply stays active. */
+  /** Synced, because remains of a refused group behind a later, shorter one would read as records after a power cut. */
+  async #cutBack(segment: Segment): Promise<void> {
+    await segment.file.truncate(segment.bytes);
+    await segment.file.sync();
+    this.#mustCut = false;
+  }
+
+  #refuse(appends: readonly Append[], refusal: DependencyError): void {
+    this.#queuedBytes = 0;
+    for (const append of appends) append.reject(refusal);
+  }
+
+  /** Ends the active segment and starts the next. Without space for that, the active one simply stays active. */
   async #seal(segment: Segment): Promise<void> {
-    const { storage, indexes } = this.#parts;
-    const next = this.headOffset;
+    const { storage } = this.#parts;
+    const { directory } = this.#options;
+    let successor: Segment;
     try {
-      const successor = await createSegment(storage, this.#options.directory, {
-        logId: this.logId,
-        partition: this.partition,
-        base: next,
-      });
-      await writeIndex(storage, segment.path, this.#active.encode());
-      segment.maxTimeMs = this.#active.maxTimeMs;
-      this.#parts.sealed(segment, this.heads);
-      segment.active = undefined;
-      this.#active = new IndexBuilder(next);
-      successor.active = this.#active;
-      this.segments.push(successor);
-      indexes.forget(segment);
+      await writeIndex(storage, segment.path, this.#active.encode(segment.bytes));
+      successor = await createSegment(storage, directory, this.#successorHeader());
     } catch (error) {
-      this.#parts.logger.warn({ err: error, partition: this.partition }, 'log.seal_failed');
+      this.#sealAtBytes = segment.bytes + this.#options.segmentBytes / 8;
+      this.#sealFailed(error, isNoSpace(error));
+      return;
     }
+    try {
+      await storage.syncDirectory(directory);
+    } catch (error) {
+      // It has its name, and a start would take it for the active segment: there is no way back.
+      this.#sealFailed(error, false);
+      return;
+    }
+    this.#succeed(segment, successor);
+  }
+
+  #sealFailed(error: unknown, canGoOn: boolean): void {
+    this.#parts.logger.warn({ err: error, partition: this.partition }, 'log.seal_failed');
+    if (canGoOn) return;
+    this.#broken = error;
+    this.#refuse(this.#queue.splice(0), unavailable('the log cannot be written', error));
+    this.#parts.failed(error);
+  }
+
+  #succeed(segment: Segment, successor: Segment): void {
+    segment.maxTimeMs = this.#active.maxTimeMs;
+    this.#active = new IndexBuilder(successor.base);
+    successor.active = this.#active;
+    this.segments.push(successor);
+    this.#sealAtBytes = this.#options.segmentBytes;
+    this.#parts.sealed(segment, this.heads);
+    segment.active = undefined;
+    this.#parts.indexes.forget(segment);
+  }
+
+  #successorHeader(): SegmentHeader {
+    const { logId, partition, salt } = this.#options;
+    return { logId, partition, salt, base: this.headOffset };
   }
 
   #activeSegment(): Segment {

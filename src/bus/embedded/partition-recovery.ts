@@ -1,40 +1,52 @@
 import type { Logger } from '../../core/logger.ts';
 import type { Position } from '../../core/position.ts';
-import { appId } from '../../core/ids.ts';
-import type { Entries } from '../bus.ts';
+import { appId, type AppId } from '../../core/ids.ts';
+import type { Entries, Entry } from '../bus.ts';
 import { AppHeads } from './app-heads.ts';
-import { indexSegment, type IndexCache } from './index-cache.ts';
-import { baseOf, createSegment, indexPath, Segment, segmentPath } from './segment.ts';
+import { readAround } from './damaged-media.ts';
+import { makeDurableDirectory } from './durable-directory.ts';
+import { indexSegment, type IndexCache, type KnownBefore } from './index-cache.ts';
+import { baseOf, createSegment, Segment, segmentPath, writeDraft } from './segment.ts';
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
-  readUint64,
+  envelopedBytesMin,
   segmentHeaderBytes,
 } from './segment-format.ts';
-import { IndexBuilder, indexHeaderBytes } from './segment-index.ts';
+import { IndexBuilder } from './segment-index.ts';
+import type { ScanResult } from './segment-scan.ts';
 import type { RecoveredPartition } from './partition-log.ts';
 import type { Storage } from './storage.ts';
 
 export interface RecoveryOptions {
   readonly logId: string;
   readonly partition: number;
+  readonly salt: number;
   readonly directory: string;
   /** The log was closed in order, so that every byte of it is known to be on disk. */
   readonly wasClosed: boolean;
+  /** Checkpoints may have lost entries: what the segments say counts. */
+  readonly isCheckpointDamaged: boolean;
 }
 
 export interface RecoveryParts {
   readonly storage: Storage;
   readonly indexes: IndexCache;
   readonly logger: Logger;
-  /** The partition's checkpoint: heads of apps, and up to which segment they hold. */
+  /** The partition's checkpoint: see the keys below. */
   readonly checkpoint: Entries;
+  /** Makes checkpoint entries durable. */
+  readonly keep: (entries: ReadonlyMap<string, Entry>) => Promise<void>;
   readonly onCorrupt: (path: string, fileAt: number) => void;
 }
 
 /** Checkpoint key under which a partition says up to which offset its `app:` entries hold. */
 export const headsKey = 'heads';
 export const appKeyPrefix = 'app:';
+/** What the end of the log was at an orderly close: `next`, and `heads` of the active segment's apps. */
+export const endKey = 'end';
+/** No offset below `next` is given to a new record. */
+export const nextKey = 'next';
 
 /**
  * Opens a partition's segments and brings back what was in memory. Takes no longer for a larger backlog: only
@@ -47,26 +59,59 @@ export async function recoverPartition(
   options: RecoveryOptions,
   parts: RecoveryParts,
 ): Promise<RecoveredPartition> {
-  const { storage } = parts;
-  await storage.makeDirectory(options.directory);
+  await makeDurableDirectory(parts.storage, options.directory);
   await removeLeftovers(options, parts);
-  const segments = await openSegments(options, parts);
-  const heads = checkpointedHeads(options, parts.checkpoint);
-  const sealedThrough = Number(parts.checkpoint.get(headsKey)?.['through'] ?? 0);
-  for (const segment of segments.slice(0, -1)) {
-    const index = segment.base >= sealedThrough ? await parts.indexes.of(segment) : undefined;
+  const segments: Segment[] = [];
+  try {
+    await openSegments(options, parts, segments);
+    const heads = checkpointedHeads(options, parts.checkpoint);
+    await learnSealed(options, parts, segments.slice(0, -1), heads);
+    const last = segments.at(-1);
+    if (!last) return await startEmpty(options, parts, heads);
+    return await recoverActive(options, parts, segments, last, heads);
+  } catch (error) {
+    for (const segment of segments) await segment.retire().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Checkpoint entries with the numbers of some apps. */
+export function headEntries(heads: AppHeads, of: { apps(): Iterable<AppId> }): Map<string, Entry> {
+  const entries = new Map<string, Entry>();
+  for (const app of of.apps()) {
+    const { seq, previous } = heads.peek(app);
+    if (previous) entries.set(appKeyPrefix + app, { seq, last: previous.offset });
+  }
+  return entries;
+}
+
+async function learnSealed(
+  options: RecoveryOptions,
+  parts: RecoveryParts,
+  sealed: readonly Segment[],
+  heads: AppHeads,
+): Promise<void> {
+  const through = Number(parts.checkpoint.get(headsKey)?.['through'] ?? 0);
+  const sealedThrough = options.isCheckpointDamaged ? 0 : through;
+  const known = before(options, heads);
+  const learned = new Set<AppId>();
+  for (const segment of sealed) {
+    const index =
+      segment.base >= sealedThrough ? await parts.indexes.of(segment, known) : undefined;
     segment.maxTimeMs =
       index?.maxTimeMs ??
-      (await readMaxTime(storage, segment)) ??
+      (await parts.indexes.headerOf(segment))?.maxTimeMs ??
       (await parts.indexes.of(segment)).maxTimeMs;
     for (const app of index?.apps() ?? []) {
       const run = index?.find(app);
       if (run) heads.learn(app, run.firstSeq + run.lines, at(options, run.offset(run.records - 1)));
+      learned.add(app);
     }
   }
-  const last = segments.at(-1);
-  if (!last) return startEmpty(options, parts, heads, 0);
-  return recoverActive(options, parts, segments, last, heads);
+  if (learned.size === 0) return;
+  // The next seal speaks of its own apps alone, and says that everything before it is in the checkpoint.
+  const entries = headEntries(heads, { apps: () => learned });
+  await parts.keep(entries.set(headsKey, { through: (sealed.at(-1)?.base ?? 0) + 1 }));
 }
 
 async function recoverActive(
@@ -76,22 +121,48 @@ async function recoverActive(
   segment: Segment,
   heads: AppHeads,
 ): Promise<RecoveredPartition> {
-  const { index, scan } = await indexSegment(segment, {
-    heads,
-    positionOf: (offset) => at(options, offset),
-  });
-  const size = await segment.file.size();
-  if (scan.corruptRegions > 0) parts.onCorrupt(segment.path, -1);
-  if (scan.validEnd < size) {
-    const cutBytes = size - scan.validEnd;
-    parts.logger.warn({ path: segment.path, cutBytes }, 'log.torn_tail_cut');
-    await segment.file.truncate(scan.validEnd);
-  }
+  const { index, scan } = await indexSegment(segment, before(options, heads));
+  for (const fileAt of scan.corruptAt) parts.onCorrupt(segment.path, fileAt);
+  const nextOffset = Math.max(index.end, segment.base, learnEnd(options, parts, heads));
+  const skipped = await cutTail(options, parts, { segment, scan, nextOffset });
   segment.bytes = scan.validEnd;
   segment.active = index;
   if (!options.wasClosed) await rewrite(options, parts, segment);
   await segment.file.sync();
-  return { segments, active: index, heads, nextOffset: Math.max(index.end, segment.base) };
+  return { segments, active: index, heads, nextOffset: nextOffset + skipped };
+}
+
+/** What is known of the end beside the segments; matters where the last records have rotted. Returns the offset. */
+function learnEnd(options: RecoveryOptions, parts: RecoveryParts, heads: AppHeads): number {
+  const end = parts.checkpoint.get(endKey);
+  for (const [app, seq, last] of (end?.['heads'] ?? []) as [number, number, number][]) {
+    heads.learn(appId(app), seq, at(options, last));
+  }
+  return Math.max(
+    Number(end?.['next'] ?? 0),
+    Number(parts.checkpoint.get(nextKey)?.['offset'] ?? 0),
+  );
+}
+
+/**
+ * Removes what follows the last valid record. It may have been records that somebody saw, and rotted: the
+ * offsets that they can have had are not given again, or a cursor behind them would skip new records.
+ * Returns how many offsets are left out.
+ */
+async function cutTail(
+  options: RecoveryOptions,
+  parts: RecoveryParts,
+  end: { readonly segment: Segment; readonly scan: ScanResult; readonly nextOffset: number },
+): Promise<number> {
+  const { segment, scan } = end;
+  const cutBytes = scan.size - scan.validEnd;
+  if (cutBytes <= 0) return 0;
+  if (options.wasClosed) parts.onCorrupt(segment.path, scan.validEnd);
+  else parts.logger.warn({ path: segment.path, cutBytes }, 'log.torn_tail_cut');
+  const skipped = Math.ceil(cutBytes / envelopedBytesMin);
+  await parts.keep(new Map([[nextKey, { offset: end.nextOffset + skipped }]]));
+  await segment.file.truncate(scan.validEnd);
+  return skipped;
 }
 
 /** Replaces the file by a copy that is known to be on disk. */
@@ -101,20 +172,22 @@ async function rewrite(
   segment: Segment,
 ): Promise<void> {
   const { storage } = parts;
+  const { logId, partition } = options;
   const path = `${segment.path}.tmp`;
-  const copy = await storage.open(path, 'create');
-  const header = { logId: options.logId, partition: options.partition, base: segment.base };
-  await copy.write([encodeSegmentHeader(header)], 0);
-  for (let copied = segmentHeaderBytes; copied < segment.bytes;) {
-    const chunk = await segment.readBytes(copied, copyChunkBytes);
-    if (chunk.length === 0) break;
-    await copy.write([chunk], copied);
-    copied += chunk.length;
-  }
-  await copy.sync();
-  await storage.rename(path, segment.path);
-  await storage.syncDirectory(options.directory);
+  const copy = await writeDraft(storage, path, async (draft) => {
+    const header = { logId, partition, base: segment.base, salt: segment.salt };
+    await draft.write([encodeSegmentHeader(header)], 0);
+    for (let copied = segmentHeaderBytes; copied < segment.bytes;) {
+      const chunk = await segment.readBytes(copied, copyChunkBytes);
+      if (chunk.length === 0) break;
+      await draft.write([chunk], copied);
+      copied += chunk.length;
+    }
+    await draft.sync();
+    await storage.rename(path, segment.path);
+  });
   await segment.replaceFile(copy);
+  await storage.syncDirectory(options.directory);
 }
 
 const copyChunkBytes = 4 * 1024 * 1024;
@@ -123,32 +196,37 @@ async function startEmpty(
   options: RecoveryOptions,
   parts: RecoveryParts,
   heads: AppHeads,
-  base: number,
 ): Promise<RecoveredPartition> {
-  const { logId, partition, directory } = options;
-  const segment = await createSegment(parts.storage, directory, { logId, partition, base });
+  const { logId, partition, directory, salt } = options;
+  const base = learnEnd(options, parts, heads);
+  const segment = await createSegment(parts.storage, directory, { logId, partition, base, salt });
+  await parts.storage.syncDirectory(directory);
   const active = new IndexBuilder(base);
   segment.active = active;
   return { segments: [segment], active, heads, nextOffset: base };
 }
 
-async function openSegments(options: RecoveryOptions, parts: RecoveryParts): Promise<Segment[]> {
+async function openSegments(
+  options: RecoveryOptions,
+  parts: RecoveryParts,
+  segments: Segment[],
+): Promise<void> {
   const { storage } = parts;
   const bases = (await storage.list(options.directory))
     .map(baseOf)
     .filter((base) => base !== undefined)
     .sort((a, b) => a - b);
-  const segments: Segment[] = [];
   for (const base of bases) {
     const path = segmentPath(options.directory, base);
     const file = await storage.open(path, 'existing');
+    const segment = new Segment({ base, path, salt: options.salt }, file, 0);
+    segments.push(segment);
+    segment.bytes = Math.max(await file.size(), segmentHeaderBytes);
     const head = Buffer.alloc(segmentHeaderBytes);
-    await file.read(head, 0);
-    if (!decodeSegmentHeader(head)) parts.logger.warn({ path }, 'log.segment_header_unreadable');
-    const bytes = Math.max(await file.size(), segmentHeaderBytes);
-    segments.push(new Segment(base, path, file, bytes));
+    await readAround(file, head, 0);
+    // Its name says where it begins, and its salt is the log's: the records can be read all the same.
+    if (!decodeSegmentHeader(head)) parts.onCorrupt(path, 0);
   }
-  return segments;
 }
 
 /** Unfinished files of an earlier run, and indexes whose segment is gone. */
@@ -171,17 +249,8 @@ function checkpointedHeads(options: RecoveryOptions, checkpoint: Entries): AppHe
   return heads;
 }
 
-/** From the index file's header alone; undefined when there is none. */
-async function readMaxTime(storage: Storage, segment: Segment): Promise<number | undefined> {
-  try {
-    const file = await storage.open(indexPath(segment.path), 'existing');
-    const head = Buffer.alloc(indexHeaderBytes);
-    await file.read(head, 0);
-    await file.close();
-    return readUint64(head, 32) || undefined;
-  } catch {
-    return undefined;
-  }
+function before(options: RecoveryOptions, heads: AppHeads): KnownBefore {
+  return { heads, positionOf: (offset) => at(options, offset) };
 }
 
 function at(options: RecoveryOptions, offset: number): Position {
