@@ -15,6 +15,9 @@ interface Process {
   readonly storage: SimulatedStorage;
   readonly clock: FakeClock;
   readonly bus: EmbeddedLog;
+  /** Checkpoints appended a second before this are durable. */
+  settledMs: number;
+  isOver: boolean;
 }
 
 interface CheckpointVersion {
@@ -38,7 +41,6 @@ export class LogScenario {
   readonly #model = new LogModel([1, 2, 3, 4]);
   #versions: CheckpointVersion[] = [];
   #version = 0;
-  #settledMs = 0;
   #oldest: number[];
 
   constructor(seed: number) {
@@ -61,7 +63,7 @@ export class LogScenario {
     for (let life = 0; life < lives; life++) {
       const process = await this.#start(this.#chance.pick([0, 15, 40, 120, 200]));
       if (process) await this.#live(process);
-      this.#end();
+      this.#end(process?.settledMs ?? -Infinity);
     }
     const last = await this.#start(0);
     if (!last) throw new Error('a start without faults did not end');
@@ -121,8 +123,7 @@ export class LogScenario {
     fatal.promise.catch(() => undefined);
     await this.#check(bus);
     this.#model.follow(bus);
-    this.#settledMs = clock.monotonicMs();
-    return { storage, clock, bus };
+    return { storage, clock, bus, settledMs: 0, isOver: false };
   }
 
   async #check(bus: EmbeddedLog): Promise<void> {
@@ -137,11 +138,13 @@ export class LogScenario {
     expect(n, 'checkpoint too old').toBeGreaterThanOrEqual(least);
     expect(n, 'checkpoint from nowhere').toBeLessThanOrEqual(this.#version);
     expect(entry?.['delivered'] ?? 0, 'cursor and counters apart').toBe(n * 7);
-    this.#versions = [{ n, atMs: 0, isWritten: true }];
+    // A start makes all that it found durable.
+    this.#versions = [{ n, atMs: -Infinity, isWritten: true }];
   }
 
   async #live(process: Process): Promise<void> {
     await Promise.race([this.#work(process, 60), process.storage.crashed]);
+    process.isOver = true;
     this.#noteOldest(process.bus);
     if ((this.#oldest[0] ?? 0) > 0) this.seen.dropped++;
   }
@@ -154,7 +157,7 @@ export class LogScenario {
 
   async #work(process: Process, steps: number): Promise<void> {
     const waiting: Promise<void>[] = [];
-    for (let step = 0; step < steps; step++) {
+    for (let step = 0; step < steps && !process.isOver; step++) {
       waiting.push(this.#step(process));
       if (this.#chance.percent(30)) await settle();
       if (this.#chance.percent(10)) await Promise.all(waiting.splice(0));
@@ -162,7 +165,8 @@ export class LogScenario {
     await Promise.all(waiting);
   }
 
-  async #step({ bus, clock }: Process): Promise<void> {
+  async #step(process: Process): Promise<void> {
+    const { bus, clock } = process;
     const chance = this.#chance;
     const dice = chance.below(100);
     if (dice < 70) {
@@ -175,8 +179,10 @@ export class LogScenario {
       await this.#checkpoint(bus, clock);
     } else if (dice < 95) {
       await clock.advance(chance.pick([100, 1000, 2500]));
-      for (let turn = 0; turn < 10; turn++) await settle();
-      this.#settledMs = clock.monotonicMs();
+      const movedToMs = clock.monotonicMs();
+      // Long enough for a sync that began at the last tick, behind a compaction.
+      for (let turn = 0; turn < 20; turn++) await settle();
+      process.settledMs = Math.max(process.settledMs, movedToMs);
     } else {
       const app = appId(chance.pick(this.#model.apps));
       const { oldest } = await bus.bounds(bus.partitionOf(app), app);
@@ -202,7 +208,7 @@ export class LogScenario {
   }
 
   /** The process is gone; so is, after a power cut, what was not synced: checkpoints of the last second. */
-  #end(): void {
+  #end(settledMs: number): void {
     if (this.#chance.percent(30)) {
       this.#disk.kill();
       this.seen.kills++;
@@ -211,7 +217,7 @@ export class LogScenario {
     this.#disk.cutPower(this.#chance);
     this.seen.cuts++;
     for (const version of this.#versions) {
-      if (version.atMs + 1000 > this.#settledMs) version.isWritten = false;
+      if (version.atMs + 1000 > settledMs) version.isWritten = false;
     }
   }
 

@@ -234,13 +234,7 @@ export class EmbeddedLog implements LogBus {
         ageMsMax: by.age ? this.#options.retentionAgeMsMax : Infinity,
         bytesMax: allowed / this.partitions,
       });
-      if (count === 0) continue;
-      try {
-        for (let i = 0; i < count; i++) await this.#dropOldest(log);
-      } finally {
-        // What retention took does not come back after a power cut.
-        await storage.syncDirectory(directoryOf(log.partition));
-      }
+      if (count > 0) await this.#dropOldest(log, count);
     }
   }
 
@@ -343,19 +337,28 @@ export class EmbeddedLog implements LogBus {
     );
   }
 
-  /** The heads of its apps are durable before a segment goes: afterwards nothing else has their numbers. */
-  async #dropOldest(log: PartitionLog): Promise<void> {
+  /**
+   * The heads of its apps are durable before a segment goes: afterwards nothing else has their numbers. Its index
+   * goes when it cannot come back: only there stands what its apps had before it.
+   */
+  async #dropOldest(log: PartitionLog, count: number): Promise<void> {
+    const { storage, logger } = this.#parts;
     await this.checkpoints.sync();
-    const segment = log.dropOldest();
-    if (!segment) return;
-    this.#indexes.forget(segment);
+    const dropped: Segment[] = [];
     try {
-      await this.#parts.storage.unlink(segment.path);
-      await this.#parts.storage.unlink(indexPath(segment.path)).catch(() => undefined);
+      for (let i = 0; i < count; i++) {
+        const segment = log.dropOldest();
+        if (!segment) break;
+        dropped.push(segment);
+        this.#indexes.forget(segment);
+        await storage.unlink(segment.path);
+        logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
+      }
+      await storage.syncDirectory(directoryOf(log.partition));
+      for (const { path } of dropped) await storage.unlink(indexPath(path)).catch(() => undefined);
     } finally {
-      await segment.retire();
+      for (const segment of dropped) await segment.retire();
     }
-    this.#parts.logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
   }
 
   #fail(error: unknown): void {

@@ -106,11 +106,26 @@ export class IndexCache {
     }
   }
 
+  /** An app's last record before a segment is not written in it: the segments before it have it. */
+  async #findPrevious(index: IndexBuilder, segment: Segment): Promise<void> {
+    const wanted = new Set(index.appsWithoutPrevious());
+    for (let older = segment.older; older && wanted.size > 0; older = older.older) {
+      const olderIndex = await this.of(older);
+      for (const app of wanted) {
+        const run = olderIndex.find(app);
+        if (!run) continue;
+        index.setPrevious(app, run.offset(run.records - 1));
+        wanted.delete(app);
+      }
+    }
+  }
+
   async #rebuild(segment: Segment, known: KnownBefore | undefined): Promise<LoadedIndex> {
     const { logger, storage, onCorrupt } = this.#parts;
     const { index, scan } = await indexSegment(segment, known);
     for (const fileAt of scan.corruptAt) onCorrupt(segment.path, fileAt);
     if (scan.validEnd < scan.size) onCorrupt(segment.path, scan.validEnd);
+    await this.#findPrevious(index, segment);
     const bytes = index.encode(segment.bytes);
     if (!segment.isDropped) {
       // It serves from memory all the same; a full disk must not keep a log from being read.

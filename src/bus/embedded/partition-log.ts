@@ -151,7 +151,11 @@ export class PartitionLog {
   /** Removes the oldest segment from what readers see; its files are the caller's to delete. */
   dropOldest(): Segment | undefined {
     const oldest = this.segments.length > 1 ? this.segments.shift() : undefined;
-    if (oldest) oldest.isDropped = true;
+    if (oldest) {
+      oldest.isDropped = true;
+      const [next] = this.segments;
+      if (next) next.older = undefined;
+    }
     return oldest;
   }
 
@@ -304,6 +308,7 @@ export class PartitionLog {
     segment.maxTimeMs = this.#active.maxTimeMs;
     this.#active = new IndexBuilder(successor.base);
     successor.active = this.#active;
+    successor.older = segment;
     this.segments.push(successor);
     this.#sealAtBytes = this.#options.segmentBytes;
     this.#parts.sealed(segment, this.heads);

@@ -220,6 +220,7 @@ async function openSegments(
     const path = segmentPath(options.directory, base);
     const file = await storage.open(path, 'existing');
     const segment = new Segment({ base, path, salt: options.salt }, file, 0);
+    segment.older = segments.at(-1);
     segments.push(segment);
     segment.bytes = Math.max(await file.size(), segmentHeaderBytes);
     const head = Buffer.alloc(segmentHeaderBytes);

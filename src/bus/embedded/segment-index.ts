@@ -104,6 +104,18 @@ export class IndexBuilder implements SegmentIndex {
     return this.#runs.keys();
   }
 
+  /** Apps that had lines before the segment, although it is not known where. */
+  *appsWithoutPrevious(): Iterable<AppId> {
+    for (const [app, run] of this.#runs) {
+      if (run.firstSeq > 0 && run.previousOffset < 0) yield app;
+    }
+  }
+
+  setPrevious(app: AppId, offset: number): void {
+    const run = this.#runs.get(app);
+    if (run) run.previousOffset = offset;
+  }
+
   fileAtOrBefore(offset: number): number {
     return lastMark(this.#marks.length / 2, (i) => this.#marks[i] ?? 0, offset);
   }
@@ -157,7 +169,7 @@ export class IndexBuilder implements SegmentIndex {
 
 class GrowingRun implements AppRun {
   readonly firstSeq: number;
-  readonly previousOffset: number;
+  previousOffset: number;
   lines = 0;
   readonly cells: number[] = [];
 

@@ -17,6 +17,8 @@ export class Segment {
   active: SegmentIndex | undefined;
   /** The largest receipt time in a sealed segment, ms since 1970. */
   maxTimeMs = 0;
+  /** The segment before it; undefined for the oldest. */
+  older: Segment | undefined;
   /** Retention has taken it: its files go, or have gone. */
   isDropped = false;
   #readers = 0;
