@@ -234,7 +234,7 @@ export class EmbeddedLog implements LogBus {
         ageMsMax: by.age ? this.#options.retentionAgeMsMax : Infinity,
         bytesMax: allowed / this.partitions,
       });
-      if (count > 0) await this.#dropOldest(log, count);
+      for (let i = 0; i < count; i++) await this.#dropOldest(log);
     }
   }
 
@@ -338,27 +338,24 @@ export class EmbeddedLog implements LogBus {
   }
 
   /**
-   * The heads of its apps are durable before a segment goes: afterwards nothing else has their numbers. Its index
-   * goes when it cannot come back: only there stands what its apps had before it.
+   * The heads of its apps are durable before a segment goes: afterwards nothing else has their numbers. One is
+   * durably gone before the next goes, or a power cut could leave a hole; its index goes when it cannot come
+   * back: only there stands what its apps had before it.
    */
-  async #dropOldest(log: PartitionLog, count: number): Promise<void> {
+  async #dropOldest(log: PartitionLog): Promise<void> {
     const { storage, logger } = this.#parts;
     await this.checkpoints.sync();
-    const dropped: Segment[] = [];
+    const segment = log.dropOldest();
+    if (!segment) return;
+    this.#indexes.forget(segment);
     try {
-      for (let i = 0; i < count; i++) {
-        const segment = log.dropOldest();
-        if (!segment) break;
-        dropped.push(segment);
-        this.#indexes.forget(segment);
-        await storage.unlink(segment.path);
-        logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
-      }
+      await storage.unlink(segment.path);
       await storage.syncDirectory(directoryOf(log.partition));
-      for (const { path } of dropped) await storage.unlink(indexPath(path)).catch(() => undefined);
+      await storage.unlink(indexPath(segment.path)).catch(() => undefined);
     } finally {
-      for (const segment of dropped) await segment.retire();
+      await segment.retire();
     }
+    logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
   }
 
   #fail(error: unknown): void {

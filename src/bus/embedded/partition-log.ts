@@ -280,6 +280,8 @@ export class PartitionLog {
     let successor: Segment;
     try {
       await writeIndex(storage, segment.path, this.#active.encode(segment.bytes));
+      // Before the successor has its name: once older segments are gone, the index alone knows what was before.
+      await storage.syncDirectory(directory);
       successor = await createSegment(storage, directory, this.#successorHeader());
     } catch (error) {
       this.#sealAtBytes = segment.bytes + this.#options.segmentBytes / 8;
