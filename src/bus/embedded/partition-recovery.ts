@@ -42,11 +42,11 @@ export interface RecoveryParts {
 
 /** Checkpoint key under which a partition says up to which offset its `app:` entries hold. */
 export const headsKey = 'heads';
-export const appKeyPrefix = 'app:';
+const appKeyPrefix = 'app:';
 /** What the end of the log was at an orderly close: `next`, and `heads` of the active segment's apps. */
 export const endKey = 'end';
 /** No offset below `next` is given to a new record. */
-export const nextKey = 'next';
+const nextKey = 'next';
 
 /**
  * Opens a partition's segments and brings back what was in memory. Takes no longer for a larger backlog: only
