@@ -103,6 +103,16 @@ test('takes nothing inside of a line for a record, whatever a sender put there',
   await bus.close();
 });
 
+test('skips a checkpoint whose bytes are zeros behind the mark of a chunk', async () => {
+  const { disk, model } = await makeLog(true);
+  const path = disk.files().find((name) => name.endsWith('.journal')) ?? '';
+  const bytes = Buffer.from(disk.content(path));
+  disk.replace(path, bytes.fill(0, 4));
+  const { bus } = await openSimulated(disk.attach());
+  expect((await model.check(bus)).missing).toBe(0);
+  await bus.close();
+});
+
 test('opens a directory whose lock file is damaged', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'spillway-'));
   try {
