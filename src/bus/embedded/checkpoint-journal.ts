@@ -283,6 +283,8 @@ function decodeAll(
 function chunkAt(bytes: Buffer, at: number): Buffer | undefined {
   if (at + chunkHeadBytes > bytes.length || bytes.readUInt32LE(at) !== magic) return undefined;
   const length = bytes.readUInt32LE(at + 4);
+  // Zeros have the checksum of nothing.
+  if (length === 0) return undefined;
   if (at + chunkHeadBytes + length > bytes.length) return undefined;
   const json = bytes.subarray(at + chunkHeadBytes, at + chunkHeadBytes + length);
   return crc32c(json) === bytes.readUInt32LE(at + 8) ? json : undefined;
