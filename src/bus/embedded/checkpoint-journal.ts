@@ -2,6 +2,9 @@ import { crc32c } from '@node-rs/crc32';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { CheckpointStore, Entries, Entry } from '../bus.ts';
+import { readAround } from './damaged-media.ts';
+import { makeDurableDirectory } from './durable-directory.ts';
+import { writeDraft } from './segment.ts';
 import type { Storage, StorageFile } from './storage.ts';
 
 export interface CheckpointJournalOptions {
@@ -20,12 +23,16 @@ export interface CheckpointJournalParts {
   readonly failed: (error: unknown) => void;
 }
 
+/** Entry of partition 0 that stands after damage was found, until it is deleted: other entries may be missing or old. */
+export const damagedKey = 'damaged';
+
 type Change = [partition: number, epoch: number, key: string, entry: Entry];
 type LiveEntry = { readonly epoch: number; readonly entry: Exclude<Entry, null> };
 
 /**
  * The checkpoints of the embedded log: a journal of changes, and in memory what they add up to.
- * Chunk: magic(4) length(4) crc32c(4) JSON; a chunk that is not whole or not right is skipped.
+ * Chunk: magic(4) length(4) crc32c(4) JSON; a chunk that is not whole or not right is skipped. The first chunk
+ * says how many bytes of chunks were written together with it and synced before the file got its name.
  */
 export class CheckpointJournal implements CheckpointStore {
   readonly #options: CheckpointJournalOptions;
@@ -34,7 +41,7 @@ export class CheckpointJournal implements CheckpointStore {
   #pending: Change[] = [];
   #writing: Promise<void> | undefined;
   #isDirty = false;
-  #syncing: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> | undefined;
   /** A write failed: the file lacks changes that memory has, so that it must be written anew. */
   #isBehind = false;
   #file: StorageFile | undefined;
@@ -54,9 +61,14 @@ export class CheckpointJournal implements CheckpointStore {
     parts: CheckpointJournalParts,
   ): Promise<CheckpointJournal> {
     const journal = new CheckpointJournal(options, parts);
-    await parts.storage.makeDirectory(options.directory);
+    await makeDurableDirectory(parts.storage, options.directory);
     await journal.#read();
-    await journal.#compact();
+    try {
+      await journal.#compact();
+    } catch (error) {
+      await journal.#closeFile();
+      throw error;
+    }
     journal.#stopTicking = parts.clock.every(options.syncEveryMs, () => {
       journal.sync().catch(parts.failed);
     });
@@ -79,15 +91,11 @@ export class CheckpointJournal implements CheckpointStore {
   }
 
   async sync(): Promise<void> {
-    if (this.#isBehind) this.#writing ??= this.#writeAll();
     await this.#writing;
-    await this.#syncing;
+    if (this.#isBehind) await (this.#writing ??= this.#writeAll());
+    while (this.#syncing) await this.#syncing;
     if (!this.#isDirty) return;
-    this.#isDirty = false;
-    this.#syncing = (this.#file?.sync() ?? Promise.resolve()).catch((error: unknown) => {
-      this.#isDirty = true;
-      throw error;
-    });
+    this.#syncing = this.#syncFile().finally(() => (this.#syncing = undefined));
     await this.#syncing;
   }
 
@@ -97,11 +105,11 @@ export class CheckpointJournal implements CheckpointStore {
     await this.#closeFile();
   }
 
-  /** Ends it as a crash would. */
+  /** Stops without a last sync, as a crash would. */
   async abandon(): Promise<void> {
     this.#stopTicking();
     await this.#writing?.catch(() => undefined);
-    await this.#syncing.catch(() => undefined);
+    await this.#syncing?.catch(() => undefined);
     await this.#closeFile();
   }
 
@@ -109,6 +117,17 @@ export class CheckpointJournal implements CheckpointStore {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+  }
+
+  async #syncFile(): Promise<void> {
+    this.#isDirty = false;
+    try {
+      await this.#file?.sync();
+    } catch (error) {
+      // What was to be synced may be lost although the file shows it.
+      this.#isDirty = this.#isBehind = true;
+      throw error;
+    }
   }
 
   async #writeAll(): Promise<void> {
@@ -145,29 +164,24 @@ export class CheckpointJournal implements CheckpointStore {
   async #compact(): Promise<void> {
     const { storage } = this.#parts;
     const { directory } = this.#options;
-    const chunk = encodeChunk([...this.#changes()]);
+    const bytes = encodeAll([...this.#changes()]);
     const path = journalPath(directory, this.#generation + 1);
-    const file = await storage.open(`${path}.tmp`, 'create');
-    try {
-      await file.write([chunk], 0);
-      await file.sync();
+    const file = await writeDraft(storage, `${path}.tmp`, async (draft) => {
+      await draft.write([bytes], 0);
+      await draft.sync();
       await storage.rename(`${path}.tmp`, path);
-      await storage.syncDirectory(directory);
-    } catch (error) {
-      await file.close();
-      await storage.unlink(`${path}.tmp`).catch(() => undefined);
-      throw error;
-    }
+    });
     const old = this.#file;
     this.#file = file;
-    this.#fileBytes = this.#liveBytes = chunk.length;
+    this.#fileBytes = this.#liveBytes = bytes.length;
     this.#generation++;
-    this.#isBehind = false;
-    await this.#syncing.catch(() => undefined);
+    await this.#syncing?.catch(() => undefined);
     await old?.close();
+    await storage.syncDirectory(directory);
+    this.#isBehind = false;
     for (const name of await storage.list(directory)) {
       const generation = generationOf(name);
-      if (generation !== undefined && generation < this.#generation) {
+      if (name.endsWith('.tmp') || (generation !== undefined && generation < this.#generation)) {
         await storage.unlink(`${directory}/${name}`);
       }
     }
@@ -190,8 +204,10 @@ export class CheckpointJournal implements CheckpointStore {
       'existing',
     );
     const bytes = await wholeFile(file);
-    const skipped = decodeChunks(bytes, (change) => this.#apply(change));
-    if (skipped > 0) logger.warn({ skippedBytes: skipped }, 'checkpoints.unreadable_bytes_skipped');
+    const { skippedBytes, isDamaged } = decodeAll(bytes, (change) => this.#apply(change));
+    if (skippedBytes > 0) logger.warn({ skippedBytes }, 'checkpoints.unreadable_bytes_skipped');
+    // Kept until somebody has looked at what is missing.
+    if (isDamaged) this.#apply([0, 0, damagedKey, {}]);
   }
 
   #apply([partition, epoch, key, entry]: Change): void {
@@ -204,6 +220,7 @@ export class CheckpointJournal implements CheckpointStore {
 
 const magic = 0x4b435053; // "SPCK"
 const chunkHeadBytes = 12;
+const changesPerChunk = 32;
 const magicBytes = Buffer.from([
   magic & 0xff,
   (magic >> 8) & 0xff,
@@ -211,8 +228,8 @@ const magicBytes = Buffer.from([
   magic >>> 24,
 ]);
 
-function encodeChunk(changes: readonly Change[]): Buffer {
-  const json = Buffer.from(JSON.stringify(changes));
+function encodeChunk(content: readonly Change[] | { bytes: number }): Buffer {
+  const json = Buffer.from(JSON.stringify(content));
   const chunk = Buffer.allocUnsafe(chunkHeadBytes + json.length);
   chunk.writeUInt32LE(magic, 0);
   chunk.writeUInt32LE(json.length, 4);
@@ -221,27 +238,53 @@ function encodeChunk(changes: readonly Change[]): Buffer {
   return chunk;
 }
 
-/** Calls `apply` for each change of each whole chunk; returns how many bytes were none. */
-function decodeChunks(bytes: Buffer, apply: (change: Change) => void): number {
-  let skipped = 0;
+/** Many small chunks, so that damage costs few entries. */
+function encodeAll(changes: readonly Change[]): Buffer {
+  const chunks: Buffer[] = [];
+  for (let i = 0; i < changes.length; i += changesPerChunk) {
+    chunks.push(encodeChunk(changes.slice(i, i + changesPerChunk)));
+  }
+  const together = Buffer.concat(chunks);
+  return Buffer.concat([encodeChunk({ bytes: together.length }), together]);
+}
+
+/**
+ * Calls `apply` for each change of each whole chunk. Damaged: something that was complete is missing, and not
+ * only what was being appended at the end.
+ */
+function decodeAll(
+  bytes: Buffer,
+  apply: (change: Change) => void,
+): { skippedBytes: number; isDamaged: boolean } {
+  let skippedBytes = 0;
+  let skippedAt = -1;
+  let isDamaged = false;
+  let togetherEnd = Infinity;
   for (let at = 0; at < bytes.length;) {
     const json = chunkAt(bytes, at);
     if (json) {
-      for (const change of JSON.parse(json.toString()) as Change[]) apply(change);
+      isDamaged ||= skippedAt >= 0;
+      const chunk = JSON.parse(json.toString()) as readonly Change[] | { bytes: number };
       at += chunkHeadBytes + json.length;
+      if ('bytes' in chunk) togetherEnd = at + chunk.bytes;
+      else for (const change of chunk) apply(change);
       continue;
     }
+    if (skippedAt < 0) skippedAt = at;
     const next = bytes.indexOf(magicBytes, at + 1);
     const end = next < 0 ? bytes.length : next;
-    skipped += end - at;
+    skippedBytes += end - at;
     at = end;
   }
-  return skipped;
+  isDamaged ||= bytes.length < togetherEnd || (skippedAt >= 0 && skippedAt < togetherEnd);
+  return { skippedBytes, isDamaged };
 }
 
 function chunkAt(bytes: Buffer, at: number): Buffer | undefined {
   if (at + chunkHeadBytes > bytes.length || bytes.readUInt32LE(at) !== magic) return undefined;
   const length = bytes.readUInt32LE(at + 4);
+  // Zeros have the checksum of nothing.
+  if (length === 0) return undefined;
   if (at + chunkHeadBytes + length > bytes.length) return undefined;
   const json = bytes.subarray(at + chunkHeadBytes, at + chunkHeadBytes + length);
   return crc32c(json) === bytes.readUInt32LE(at + 8) ? json : undefined;
@@ -249,13 +292,13 @@ function chunkAt(bytes: Buffer, at: number): Buffer | undefined {
 
 /** Reads and closes it. */
 async function wholeFile(file: StorageFile): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(await file.size());
   try {
-    await file.read(bytes, 0);
+    const bytes = Buffer.allocUnsafeSlow(await file.size());
+    await readAround(file, bytes, 0);
+    return bytes;
   } finally {
     await file.close();
   }
-  return bytes;
 }
 
 function journalPath(directory: string, generation: number): string {

@@ -11,12 +11,12 @@ import type { StoredRecord, Subscription, SubscriptionHandlers, Weight } from '.
 import { Subscribers } from '../subscribers.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { BusMetrics } from './bus-metrics.ts';
-import { CheckpointJournal } from './checkpoint-journal.ts';
+import { CheckpointJournal, damagedKey } from './checkpoint-journal.ts';
 import { isNoSpace } from './disk-errors.ts';
 import { IndexCache } from './index-cache.ts';
-import { openLogIdentity } from './log-identity.ts';
+import { logDirectory, openLogIdentity, type LogIdentity } from './log-identity.ts';
 import { PartitionLog } from './partition-log.ts';
-import { appKeyPrefix, headsKey, recoverPartition } from './partition-recovery.ts';
+import { endKey, headEntries, headsKey, recoverPartition } from './partition-recovery.ts';
 import { ReadScheduler } from './read-scheduler.ts';
 import { bytesAllowed, segmentsToDrop } from './retention.ts';
 import { indexPath, type Segment } from './segment.ts';
@@ -54,6 +54,8 @@ export interface EmbeddedLogParts {
 const spaceCheckMs = 1000;
 const retentionCheckMs = 60_000;
 const lifeKey = 'life';
+/** So many corrupt places are told apart; more of them are counted each time they are met. */
+const corruptPlacesMax = 100_000;
 
 /** The default engine: the log of one process in segment files below one directory. */
 export class EmbeddedLog implements LogBus {
@@ -69,12 +71,14 @@ export class EmbeddedLog implements LogBus {
   readonly #subscribers: Subscribers;
   readonly #epoch: number;
   readonly #timers: (() => void)[] = [];
+  readonly #corruptPlaces = new Set<string>();
+  #retaining: Promise<void> = Promise.resolve();
   #failure: unknown;
 
   private constructor(
     options: EmbeddedLogOptions,
     parts: EmbeddedLogParts,
-    opened: { logId: string; journal: CheckpointJournal; indexes: IndexCache; epoch: number },
+    opened: { logId: string; journal: CheckpointJournal; epoch: number },
   ) {
     this.#options = options;
     this.#parts = parts;
@@ -82,7 +86,10 @@ export class EmbeddedLog implements LogBus {
     this.partitions = options.partitions;
     this.#journal = opened.journal;
     this.checkpoints = opened.journal;
-    this.#indexes = opened.indexes;
+    this.#indexes = new IndexCache(
+      { bytesMax: options.indexCacheBytesMax },
+      { ...parts, onCorrupt: this.#corrupt },
+    );
     this.#epoch = opened.epoch;
     this.#subscribers = new Subscribers(options.partitions, opened.epoch);
   }
@@ -94,37 +101,35 @@ export class EmbeddedLog implements LogBus {
    */
   static async open(options: EmbeddedLogOptions, parts: EmbeddedLogParts): Promise<EmbeddedLog> {
     const { storage, clock, logger } = parts;
-    const logId = await openLogIdentity(options.partitions, parts);
-    let log: EmbeddedLog | undefined = undefined;
+    const identity = await openLogIdentity(options.partitions, parts);
+    // Before it is open, whoever opens it learns of failures.
+    let opened: EmbeddedLog | undefined = undefined;
     const journal = await CheckpointJournal.open(
       {
         directory: 'checkpoints',
         compactBytesMin: options.checkpointCompactBytesMin,
         syncEveryMs: options.checkpointSyncMs,
       },
-      { storage, clock, logger, failed: (error) => log?.checkpointFailed(error) },
+      { storage, clock, logger, failed: (error) => opened?.checkpointFailed(error) },
     );
-    const life = (await journal.load(0)).get(lifeKey);
-    const epoch = Number(life?.['epoch'] ?? 0) + 1;
+    let log: EmbeddedLog | undefined = undefined;
     try {
+      const life = (await journal.load(0)).get(lifeKey);
+      const epoch = Number(life?.['epoch'] ?? 0) + 1;
+      log = new EmbeddedLog(options, parts, { ...identity, journal, epoch });
       await journal.append(0, epoch, new Map([[lifeKey, { epoch, closed: false }]]));
+      await log.#recover(identity, life?.['closed'] === true);
+      await journal.sync();
+      await log.#checkSpace();
+      parts.metrics.watch(() => opened?.bytes ?? 0);
+      log.#startTimers();
+      opened = log;
+      return log;
     } catch (error) {
+      if (log) await log.#abandon();
       await journal.abandon();
       throw error;
     }
-    const indexes = new IndexCache({ bytesMax: options.indexCacheBytesMax }, { storage });
-    log = new EmbeddedLog(options, parts, { logId, journal, indexes, epoch });
-    try {
-      await log.#recover(life?.['closed'] === true);
-      await journal.sync();
-      await log.#checkSpace();
-    } catch (error) {
-      await log.#abandon();
-      throw error;
-    }
-    parts.metrics.watch(() => log?.bytes ?? 0);
-    log.#startTimers();
-    return log;
   }
 
   partitionOf(app: AppId): number {
@@ -200,12 +205,12 @@ export class EmbeddedLog implements LogBus {
   async close(): Promise<void> {
     for (const stop of this.#timers) stop();
     this.#subscribers.close();
+    for (const log of this.#logs) await log.whenWritten();
+    // The last seal may have asked for it.
+    await this.#retaining;
     for (const log of this.#logs) await log.close();
     try {
-      if (this.#failure === undefined) {
-        const life = { epoch: this.#epoch, closed: true };
-        await this.#journal.append(0, this.#epoch, new Map([[lifeKey, life]]));
-      }
+      if (this.#failure === undefined) await this.#noteEnd();
       await this.#journal.close();
     } catch (error) {
       await this.#journal.abandon();
@@ -215,14 +220,30 @@ export class EmbeddedLog implements LogBus {
     }
   }
 
-  /** Gives up an opening that failed. */
+  async #noteEnd(): Promise<void> {
+    for (const log of this.#logs) {
+      await this.#journal.append(log.partition, this.#epoch, new Map([[endKey, endOf(log)]]));
+    }
+    // What `closed` vouches for is durable before it is written.
+    await this.#journal.sync();
+    const life = { epoch: this.#epoch, closed: true };
+    await this.#journal.append(0, this.#epoch, new Map([[lifeKey, life]]));
+  }
+
+  /** Gives up what an opening that failed has opened; the journal is the caller's. */
   async #abandon(): Promise<void> {
     for (const log of this.#logs) await log.close();
-    await this.#journal.abandon();
   }
 
   /** Drops what retention no longer keeps: for its age once a minute, for its bytes also at every seal. */
-  async retain(by: { age: boolean }): Promise<void> {
+  retain(by: { age: boolean }): Promise<void> {
+    // One after the other: two that count the same segments would both drop them.
+    const retained = this.#retaining.then(() => this.#retain(by));
+    this.#retaining = retained.catch(() => undefined);
+    return retained;
+  }
+
+  async #retain(by: { age: boolean }): Promise<void> {
     const { clock, storage } = this.#parts;
     const { retentionBytesMax, retentionFitsDisk } = this.#options;
     const freeBytes = retentionFitsDisk ? await storage.freeBytes() : Infinity;
@@ -242,41 +263,37 @@ export class EmbeddedLog implements LogBus {
     else this.#fail(error);
   }
 
-  async #recover(wasClosed: boolean): Promise<void> {
+  /** Each place counts once, however often it is met. */
+  readonly #corrupt = (path: string, fileAt: number): void => {
+    const place = `${path} ${fileAt}`;
+    if (this.#corruptPlaces.has(place)) return;
+    if (this.#corruptPlaces.size < corruptPlacesMax) this.#corruptPlaces.add(place);
+    this.#parts.metrics.corrupt();
+    this.#parts.logger.error({ path, fileAt }, 'log.record_unreadable');
+  };
+
+  async #recover(identity: LogIdentity, wasClosed: boolean): Promise<void> {
     const { storage, logger, clock, metrics } = this.#parts;
     const scheduler = new ReadScheduler({ readsMax: this.#options.readsMax });
-    const onCorrupt = (path: string, fileAt: number): void => {
-      metrics.corrupt();
-      logger.error({ path, fileAt }, 'log.record_unreadable');
-    };
+    const isCheckpointDamaged = (await this.#journal.load(0)).has(damagedKey);
     for (let partition = 0; partition < this.partitions; partition++) {
-      const directory = `log/${partition}`;
-      const identity = { logId: this.logId, partition, directory };
-      const checkpoint = await this.#journal.load(partition);
+      const place = { ...identity, partition, directory: directoryOf(partition) };
       const recovered = await recoverPartition(
-        { ...identity, wasClosed },
+        { ...place, wasClosed, isCheckpointDamaged },
         {
           storage,
           logger,
-          onCorrupt,
+          onCorrupt: this.#corrupt,
           indexes: this.#indexes,
-          checkpoint,
+          checkpoint: await this.#journal.load(partition),
+          keep: async (entries) => {
+            await this.#journal.append(partition, this.#epoch, entries);
+            await this.#journal.sync();
+          },
         },
       );
-      const through = Number(checkpoint.get(headsKey)?.['through'] ?? 0);
-      for (const segment of recovered.segments.slice(0, -1)) {
-        // A crash came between the end of this segment and the note of its heads.
-        if (segment.base < through) continue;
-        const apps = (await this.#indexes.of(segment)).apps();
-        await this.#noteHeads(partition, segment, apps, recovered.heads);
-      }
-      if (recovered.uncounted.size > 0) {
-        metrics.corrupt();
-        const entries = [...recovered.uncounted].map(([app, seq]) => [`uncounted:${app}`, { seq }]);
-        await this.#journal.append(partition, this.#epoch, new Map(entries as [string, Entry][]));
-      }
       const log = new PartitionLog(
-        { ...this.#options, ...identity },
+        { ...this.#options, ...place },
         {
           storage,
           clock,
@@ -292,8 +309,17 @@ export class EmbeddedLog implements LogBus {
       );
       this.#logs.push(log);
       this.#readers.push(
-        new SegmentReader({ source: log, indexes: this.#indexes, scheduler, onCorrupt }),
+        new SegmentReader({
+          source: log,
+          indexes: this.#indexes,
+          scheduler,
+          onCorrupt: this.#corrupt,
+        }),
       );
+    }
+    // What was missing has been made again from the segments, and is durable.
+    if (isCheckpointDamaged) {
+      await this.#journal.append(0, this.#epoch, new Map([[damagedKey, null]]));
     }
   }
 
@@ -321,38 +347,34 @@ export class EmbeddedLog implements LogBus {
     if (isFull && !wasFull) await this.retain({ age: false });
   }
 
-  #noteHeads(
-    partition: number,
-    segment: Segment,
-    apps: Iterable<AppId>,
-    heads: AppHeads,
-  ): Promise<void> {
-    const entries = new Map<string, Entry>([[headsKey, { through: segment.base + 1 }]]);
-    for (const app of apps) {
-      const { seq, previous } = heads.peek(app);
-      if (previous) entries.set(appKeyPrefix + app, { seq, last: previous.offset });
-    }
-    return this.checkpoints.append(partition, this.#epoch, entries);
-  }
-
   #sealed(partition: number, segment: Segment, heads: AppHeads): void {
-    const apps = segment.active?.apps() ?? [];
-    void this.#noteHeads(partition, segment, apps, heads).catch(() => undefined);
+    const entries = segment.active ? headEntries(heads, segment.active) : new Map<string, Entry>();
+    entries.set(headsKey, { through: segment.base + 1 });
+    void this.checkpoints.append(partition, this.#epoch, entries).catch(() => undefined);
     this.retain({ age: false }).catch((error: unknown) =>
       this.#parts.logger.error({ err: error }, 'log.upkeep_failed'),
     );
   }
 
-  /** The heads of its apps are durable before a segment goes: afterwards nothing else has their numbers. */
+  /**
+   * The heads of its apps are durable before a segment goes: afterwards nothing else has their numbers. One is
+   * durably gone before the next goes, or a power cut could leave a hole; its index goes when it cannot come
+   * back: only there stands what its apps had before it.
+   */
   async #dropOldest(log: PartitionLog): Promise<void> {
+    const { storage, logger } = this.#parts;
     await this.checkpoints.sync();
     const segment = log.dropOldest();
     if (!segment) return;
     this.#indexes.forget(segment);
-    await this.#parts.storage.unlink(segment.path);
-    await this.#parts.storage.unlink(indexPath(segment.path)).catch(() => undefined);
-    await segment.retire();
-    this.#parts.logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
+    try {
+      await storage.unlink(segment.path);
+      await storage.syncDirectory(directoryOf(log.partition));
+      await storage.unlink(indexPath(segment.path)).catch(() => undefined);
+    } finally {
+      await segment.retire();
+    }
+    logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
   }
 
   #fail(error: unknown): void {
@@ -371,4 +393,17 @@ export class EmbeddedLog implements LogBus {
     if (!reader) throw new AppError('INVARIANT', `no partition ${partition}`);
     return reader;
   }
+}
+
+function directoryOf(partition: number): string {
+  return `${logDirectory}/${partition}`;
+}
+
+/** What an orderly close knows of the end of a partition. */
+function endOf(log: PartitionLog): Entry {
+  const heads = [...(log.segments.at(-1)?.active?.apps() ?? [])].map((app) => {
+    const { seq, previous } = log.heads.peek(app);
+    return [app, seq, previous?.offset ?? -1];
+  });
+  return { next: log.headOffset, heads };
 }

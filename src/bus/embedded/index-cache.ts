@@ -1,8 +1,16 @@
 import { decodeRecordHeader } from '../../core/record.ts';
-import { isNoSpace } from './disk-errors.ts';
-import { indexPath, type Segment } from './segment.ts';
+import type { Logger } from '../../core/logger.ts';
+import { readAround } from './damaged-media.ts';
+import { indexPath, writeDraft, type Segment } from './segment.ts';
 import { scanSegment, type ScanResult } from './segment-scan.ts';
-import { IndexBuilder, LoadedIndex, type SegmentIndex } from './segment-index.ts';
+import {
+  decodeIndexHeader,
+  IndexBuilder,
+  indexHeaderBytes,
+  LoadedIndex,
+  type IndexHeader,
+  type SegmentIndex,
+} from './segment-index.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { Position } from '../../core/position.ts';
 import type { Storage } from './storage.ts';
@@ -12,20 +20,33 @@ export interface IndexCacheOptions {
   readonly bytesMax: number;
 }
 
+export interface IndexCacheParts {
+  readonly storage: Storage;
+  readonly logger: Logger;
+  /** Called for each place in a segment that turned out to be no record while its index was made again. */
+  readonly onCorrupt: (path: string, fileAt: number) => void;
+}
+
+/** What is known before a segment: an app's last record before it is written nowhere else than in its index. */
+export interface KnownBefore {
+  readonly heads: AppHeads;
+  readonly positionOf: (offset: number) => Position;
+}
+
 /** The indexes of sealed segments, loaded when needed and made anew from the segment when damaged. */
 export class IndexCache {
   readonly #options: IndexCacheOptions;
-  readonly #storage: Storage;
+  readonly #parts: IndexCacheParts;
   readonly #loaded = new Map<Segment, LoadedIndex>();
   readonly #loading = new Map<Segment, Promise<LoadedIndex>>();
   #bytes = 0;
 
-  constructor(options: IndexCacheOptions, parts: { storage: Storage }) {
+  constructor(options: IndexCacheOptions, parts: IndexCacheParts) {
     this.#options = options;
-    this.#storage = parts.storage;
+    this.#parts = parts;
   }
 
-  async of(segment: Segment): Promise<SegmentIndex> {
+  async of(segment: Segment, known?: KnownBefore): Promise<SegmentIndex> {
     if (segment.active) return segment.active;
     const cached = this.#loaded.get(segment);
     if (cached) {
@@ -35,7 +56,7 @@ export class IndexCache {
     }
     let loading = this.#loading.get(segment);
     if (!loading) {
-      loading = this.#load(segment).finally(() => this.#loading.delete(segment));
+      loading = this.#load(segment, known).finally(() => this.#loading.delete(segment));
       this.#loading.set(segment, loading);
     }
     return loading;
@@ -46,85 +67,105 @@ export class IndexCache {
     this.#loaded.delete(segment);
   }
 
-  /** Takes the index of a segment that has just been sealed and whose file could not be written. */
-  keep(segment: Segment, bytes: Buffer): void {
-    const index = LoadedIndex.decode(bytes);
-    if (index) this.#remember(segment, index);
+  /** The index file's header alone; undefined when it is damaged or of another state of the segment. */
+  async headerOf(segment: Segment): Promise<IndexHeader | undefined> {
+    const head = await this.#readFile(segment, indexHeaderBytes);
+    return head && current(decodeIndexHeader(head), segment);
   }
 
-  async #load(segment: Segment): Promise<LoadedIndex> {
-    const index = (await this.#read(segment)) ?? (await this.#rebuild(segment));
-    this.#remember(segment, index);
-    return index;
-  }
-
-  #remember(segment: Segment, index: LoadedIndex): void {
+  async #load(segment: Segment, known: KnownBefore | undefined): Promise<LoadedIndex> {
+    const index = (await this.#read(segment)) ?? (await this.#rebuild(segment, known));
+    if (segment.isDropped) return index;
     this.#loaded.set(segment, index);
     this.#bytes += index.byteLength;
     for (const oldest of this.#loaded.keys()) {
       if (this.#bytes <= this.#options.bytesMax || oldest === segment) break;
       this.forget(oldest);
     }
+    return index;
   }
 
   async #read(segment: Segment): Promise<LoadedIndex | undefined> {
+    const bytes = await this.#readFile(segment);
+    return bytes && current(LoadedIndex.decode(bytes), segment);
+  }
+
+  async #readFile(segment: Segment, bytesMax = Infinity): Promise<Buffer | undefined> {
     let file;
     try {
-      file = await this.#storage.open(indexPath(segment.path), 'existing');
+      file = await this.#parts.storage.open(indexPath(segment.path), 'existing');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
     try {
-      const bytes = Buffer.allocUnsafeSlow(await file.size());
-      await file.read(bytes, 0);
-      const index = LoadedIndex.decode(bytes);
-      return index?.base === segment.base ? index : undefined;
+      const bytes = Buffer.allocUnsafeSlow(Math.min(await file.size(), bytesMax));
+      return bytes.subarray(0, await readAround(file, bytes, 0));
     } finally {
       await file.close();
     }
   }
 
-  async #rebuild(segment: Segment): Promise<LoadedIndex> {
-    const { index } = await indexSegment(segment);
-    const bytes = index.encode();
-    // Without room for the file it is made again when it is needed again.
-    await writeIndex(this.#storage, segment.path, bytes).catch((error: unknown) => {
-      if (!isNoSpace(error)) throw error;
-    });
+  /** An app's last record before a segment is not written in it: the segments before it have it. */
+  async #findPrevious(index: IndexBuilder, segment: Segment): Promise<void> {
+    const wanted = new Set(index.appsWithoutPrevious());
+    for (let older = segment.older; older && wanted.size > 0; older = older.older) {
+      const olderIndex = await this.of(older);
+      for (const app of wanted) {
+        const run = olderIndex.find(app);
+        if (!run) continue;
+        index.setPrevious(app, run.offset(run.records - 1));
+        wanted.delete(app);
+      }
+    }
+  }
+
+  async #rebuild(segment: Segment, known: KnownBefore | undefined): Promise<LoadedIndex> {
+    const { logger, storage, onCorrupt } = this.#parts;
+    const { index, scan } = await indexSegment(segment, known);
+    for (const fileAt of scan.corruptAt) onCorrupt(segment.path, fileAt);
+    if (scan.validEnd < scan.size) onCorrupt(segment.path, scan.validEnd);
+    await this.#findPrevious(index, segment);
+    const bytes = index.encode(segment.bytes);
+    if (!segment.isDropped) {
+      // It serves from memory all the same; a full disk must not keep a log from being read.
+      await writeIndex(storage, segment.path, bytes).catch((error: unknown) =>
+        logger.warn({ err: error, path: segment.path }, 'log.index_not_written'),
+      );
+    }
     const loaded = LoadedIndex.decode(bytes);
     if (!loaded) throw new Error('an index that was just made cannot be read');
     return loaded;
   }
 }
 
+function current<T extends { base: number; segmentBytes: number }>(
+  index: T | undefined,
+  segment: Segment,
+): T | undefined {
+  return index?.base === segment.base && index.segmentBytes === segment.bytes ? index : undefined;
+}
+
 /** Puts an index file in its place; it can be made again, so that its own durability does not matter. */
 export async function writeIndex(storage: Storage, segment: string, bytes: Buffer): Promise<void> {
   const path = indexPath(segment);
-  const file = await storage.open(`${path}.tmp`, 'create');
-  try {
-    await file.write([bytes], 0);
-    await file.sync();
-  } catch (error) {
-    await storage.unlink(`${path}.tmp`).catch(() => undefined);
-    throw error;
-  } finally {
-    await file.close();
-  }
-  await storage.rename(`${path}.tmp`, path);
+  const file = await writeDraft(storage, `${path}.tmp`, async (draft) => {
+    await draft.write([bytes], 0);
+    await draft.sync();
+    await storage.rename(`${path}.tmp`, path);
+  });
+  await file.close();
 }
 
-/**
- * Makes an index by reading the segment. An app's last record before the segment is not written in it:
- * only `heads`, when given, knows it. They also learn what the segment holds.
- */
+/** Makes an index by reading the segment. What is known before it also learns what the segment holds. */
 export async function indexSegment(
   segment: Segment,
-  known?: { heads: AppHeads; positionOf: (offset: number) => Position },
+  known?: KnownBefore,
 ): Promise<{ index: IndexBuilder; scan: ScanResult }> {
   const index = new IndexBuilder(segment.base);
-  const scan = await scanSegment(segment.file, (envelope, fileAt) => {
+  const scan = await scanSegment(segment, (envelope, fileAt) => {
     const { record } = decodeRecordHeader(envelope.record);
+    const before = known?.heads.peek(record.app).previous?.offset ?? -1;
     index.add({
       app: record.app,
       offset: envelope.ordinal,
@@ -132,7 +173,8 @@ export async function indexSegment(
       bytes: envelope.bytes,
       lines: record.lines,
       appSeq: envelope.appSeq,
-      previousOffset: known?.heads.peek(record.app).previous?.offset ?? -1,
+      // A head from a checkpoint may be that of a later segment.
+      previousOffset: before < envelope.ordinal ? before : -1,
       timeMs: record.receivedAtMs,
     });
     known?.heads.learn(

@@ -8,14 +8,15 @@ import type { StoredRecord } from '../bus.ts';
 import type { AppHead, AppHeads } from './app-heads.ts';
 import { isDeviceFailure, isNoSpace } from './disk-errors.ts';
 import { writeIndex, type IndexCache } from './index-cache.ts';
-import { createSegment, indexPath, type Segment } from './segment.ts';
-import { encodeEnvelope } from './segment-format.ts';
+import { createSegment, type Segment } from './segment.ts';
+import { encodeEnvelope, type SegmentHeader } from './segment-format.ts';
 import { IndexBuilder } from './segment-index.ts';
 import type { Storage } from './storage.ts';
 
 export interface PartitionLogOptions {
   readonly logId: string;
   readonly partition: number;
+  readonly salt: number;
   readonly directory: string;
   /** A segment is sealed once it is this long. */
   readonly segmentBytes: number;
@@ -45,8 +46,6 @@ export interface RecoveredPartition {
   readonly active: IndexBuilder;
   readonly heads: AppHeads;
   readonly nextOffset: number;
-  /** Apps of which lines that were handed out are gone, with the number that the next line gets. */
-  readonly uncounted: ReadonlyMap<AppId, number>;
 }
 
 interface Append {
@@ -67,7 +66,7 @@ interface Encoded {
  *
  * ```
  * append ─► queue ─► commit: number → write → fdatasync → index, heads, publish, resolve ─► (full?) seal
- *                              └─ ENOSPC: cut the file back, forget the numbers, reject ─► full until space returns
+ *                              └─ ENOSPC: forget the numbers, reject, cut the file back ─► full until space returns
  *                              └─ EIO: reject everything, report failure (the process exits)
  * ```
  */
@@ -88,6 +87,15 @@ export class PartitionLog {
   #queue: Append[] = [];
   #queuedBytes = 0;
   #committing: Promise<void> | undefined;
+  /** The file may have bytes of a group that was refused; they go, durably, before anything else is written. */
+  #mustCut = false;
+  /**
+   * Has its name, which is not durable yet. Nothing is written before it is: a start takes the last name for the
+   * active segment, with or without it.
+   */
+  #successor: Segment | undefined;
+  /** A seal that found no space is tried again only when the segment is this long. */
+  #sealAtBytes: number;
   #broken: unknown;
 
   constructor(
@@ -103,6 +111,7 @@ export class PartitionLog {
     this.heads = recovered.heads;
     this.headOffset = recovered.nextOffset;
     this.#active = recovered.active;
+    this.#sealAtBytes = options.segmentBytes;
   }
 
   get bytes(): number {
@@ -130,14 +139,25 @@ export class PartitionLog {
   }
 
   /** Resolves when nothing waits to be written. */
-  async close(): Promise<void> {
+  async whenWritten(): Promise<void> {
     await this.#committing;
+  }
+
+  async close(): Promise<void> {
+    await this.whenWritten();
     for (const segment of this.segments) await segment.retire();
+    await this.#successor?.retire();
   }
 
   /** Removes the oldest segment from what readers see; its files are the caller's to delete. */
   dropOldest(): Segment | undefined {
-    return this.segments.length > 1 ? this.segments.shift() : undefined;
+    const oldest = this.segments.length > 1 ? this.segments.shift() : undefined;
+    if (oldest) {
+      oldest.isDropped = true;
+      const [next] = this.segments;
+      if (next) next.older = undefined;
+    }
+    return oldest;
   }
 
   async #commitAll(): Promise<void> {
@@ -163,20 +183,20 @@ export class PartitionLog {
     const startedMs = this.#parts.clock.monotonicMs();
     const records = group.flatMap((append) => append.records);
     const encoded = records.map((record, i) => this.#encode(record, this.headOffset + i));
-    const segment = this.#activeSegment();
-    const at = segment.bytes;
     let bytes: number;
     try {
-      bytes = await this.#write(segment, at, encoded);
+      await this.#succeed();
+      bytes = await this.#write(this.#activeSegment(), encoded);
     } catch (error) {
       await this.#undo(group, error);
       return;
     }
-    this.#publish(segment, at, encoded);
+    const segment = this.#activeSegment();
+    this.#publish(segment, encoded);
     for (const append of group) append.resolve();
     const seconds = (this.#parts.clock.monotonicMs() - startedMs) / 1000;
     this.#parts.committed({ records: encoded.length, bytes, seconds });
-    if (segment.bytes >= this.#options.segmentBytes) await this.#seal(segment);
+    if (segment.bytes >= this.#sealAtBytes) await this.#seal(segment);
   }
 
   /** Numbers a record: the group's next offset, and the app's next line. */
@@ -185,10 +205,12 @@ export class PartitionLog {
     const position = this.#position(offset);
     const stored = { record, position, appSeq: head.seq, previous: head.previous };
     this.#ahead.set(record.app, { seq: head.seq + record.lines, previous: position });
-    return { stored, envelope: encodeEnvelope(record, offset, stored.appSeq) };
+    const numbers = { ordinal: offset, appSeq: stored.appSeq };
+    return { stored, envelope: encodeEnvelope(record, numbers, this.#activeSegment().salt) };
   }
 
-  async #write(segment: Segment, at: number, encoded: readonly Encoded[]): Promise<number> {
+  async #write(segment: Segment, encoded: readonly Encoded[]): Promise<number> {
+    if (this.#mustCut) await this.#cutBack(segment);
     const buffers: Buffer[] = [];
     let bytes = 0;
     for (const { envelope, stored } of encoded) {
@@ -196,13 +218,13 @@ export class PartitionLog {
       if (stored.record.frames.length > 0) buffers.push(stored.record.frames);
       bytes += envelope.length + stored.record.frames.length;
     }
-    await segment.file.write(buffers, at);
+    await segment.file.write(buffers, segment.bytes);
     await segment.file.sync();
     return bytes;
   }
 
-  #publish(segment: Segment, at: number, encoded: readonly Encoded[]): void {
-    let fileAt = at;
+  #publish(segment: Segment, encoded: readonly Encoded[]): void {
+    let fileAt = segment.bytes;
     for (const { stored, envelope } of encoded) {
       const bytes = envelope.length + stored.record.frames.length;
       this.#active.add({
@@ -227,60 +249,44 @@ export class PartitionLog {
   /** Nothing of the group counts: its numbers are given again, and the end of the file goes back. */
   async #undo(group: readonly Append[], error: unknown): Promise<void> {
     this.#ahead.clear();
-    const isFull = isNoSpace(error);
-    let failure: unknown = isFull ? undefined : error;
-    try {
-      if (isFull) await this.#activeSegment().file.truncate(this.#activeSegment().bytes);
-    } catch (truncateError) {
-      failure = truncateError;
-    }
-    const waiting = this.#queue.splice(0);
-    this.#queuedBytes = 0;
-    if (failure !== undefined) this.#broken = failure;
-    else this.full = true;
     this.#parts.logger.error({ err: error, partition: this.partition }, 'log.write_failed');
-    const refusal = unavailable(
-      isFull ? 'no space left for the log' : 'the log cannot be written',
-      error,
-    );
-    for (const append of [...group, ...waiting]) append.reject(refusal);
-    if (failure !== undefined) this.#parts.failed(failure);
-  }
-
-  /** Ends the active segment and starts the next. Should that fail, the active one simply stays active. */
-  async #seal(segment: Segment): Promise<void> {
-    const { storage, indexes } = this.#parts;
-    const { logId, partition } = this;
-    const next = this.headOffset;
-    let successor: Segment;
-    try {
-      const header = { logId, partition, base: next };
-      successor = await createSegment(storage, this.#options.directory, header);
-    } catch (error) {
-      this.#sealFailed(error);
-      return;
+    let failure = error;
+    if (isNoSpace(error)) {
+      this.full = this.#mustCut = true;
+      failure = await this.#cutBack(this.#activeSegment()).catch((later: unknown) => later);
     }
-    const index = this.#active.encode();
-    const isIndexed = await this.#writeIndex(segment, index);
-    segment.maxTimeMs = this.#active.maxTimeMs;
-    this.#parts.sealed(segment, this.heads);
-    segment.active = undefined;
-    this.#active = new IndexBuilder(next);
-    successor.active = this.#active;
-    this.segments.push(successor);
-    indexes.forget(segment);
-    if (!isIndexed) indexes.keep(segment, index);
+    const isFatal = failure !== undefined && !isNoSpace(failure);
+    if (isFatal) this.#broken = failure;
+    const why = isFatal ? 'the log cannot be written' : 'no space left for the log';
+    this.#refuse([...group, ...this.#queue.splice(0)], unavailable(why, error));
+    if (isFatal) this.#parts.failed(failure);
   }
 
-  /** False when there is no index file now: it can be made again from the segment. */
-  async #writeIndex(segment: Segment, index: Buffer): Promise<boolean> {
+  /** Synced, because remains of a refused group behind a later, shorter one would read as records after a power cut. */
+  async #cutBack(segment: Segment): Promise<void> {
+    await segment.file.truncate(segment.bytes);
+    await segment.file.sync();
+    this.#mustCut = false;
+  }
+
+  #refuse(appends: readonly Append[], refusal: DependencyError): void {
+    this.#queuedBytes = 0;
+    for (const append of appends) append.reject(refusal);
+  }
+
+  /** Ends the active segment and starts the next. Where that cannot be, the active one simply stays active. */
+  async #seal(segment: Segment): Promise<void> {
+    const { storage } = this.#parts;
+    const { directory } = this.#options;
     try {
-      await writeIndex(this.#parts.storage, segment.path, index);
-      return true;
+      await writeIndex(storage, segment.path, this.#active.encode(segment.bytes));
+      // Before the successor has its name: once older segments are gone, the index alone knows what was before.
+      await storage.syncDirectory(directory);
+      this.#successor = await createSegment(storage, directory, this.#successorHeader());
+      await this.#succeed();
     } catch (error) {
-      await this.#parts.storage.unlink(indexPath(segment.path)).catch(() => undefined);
+      this.#sealAtBytes = segment.bytes + this.#options.segmentBytes / 8;
       this.#sealFailed(error);
-      return false;
     }
   }
 
@@ -288,7 +294,31 @@ export class PartitionLog {
     this.#parts.logger.warn({ err: error, partition: this.partition }, 'log.seal_failed');
     if (!isDeviceFailure(error)) return;
     this.#broken = error;
+    this.#refuse(this.#queue.splice(0), unavailable('the log cannot be written', error));
     this.#parts.failed(error);
+  }
+
+  /** Goes over to the successor, if there is one. */
+  async #succeed(): Promise<void> {
+    const successor = this.#successor;
+    if (!successor) return;
+    await this.#parts.storage.syncDirectory(this.#options.directory);
+    this.#successor = undefined;
+    const segment = this.#activeSegment();
+    segment.maxTimeMs = this.#active.maxTimeMs;
+    this.#active = new IndexBuilder(successor.base);
+    successor.active = this.#active;
+    successor.older = segment;
+    this.segments.push(successor);
+    this.#sealAtBytes = this.#options.segmentBytes;
+    this.#parts.sealed(segment, this.heads);
+    segment.active = undefined;
+    this.#parts.indexes.forget(segment);
+  }
+
+  #successorHeader(): SegmentHeader {
+    const { logId, partition, salt } = this.#options;
+    return { logId, partition, salt, base: this.headOffset };
   }
 
   #activeSegment(): Segment {

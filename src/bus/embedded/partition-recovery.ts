@@ -1,40 +1,54 @@
 import type { Logger } from '../../core/logger.ts';
 import type { Position } from '../../core/position.ts';
 import { appId, type AppId } from '../../core/ids.ts';
-import type { Entries } from '../bus.ts';
+import type { Entries, Entry } from '../bus.ts';
 import { AppHeads } from './app-heads.ts';
-import { indexSegment, type IndexCache } from './index-cache.ts';
-import { baseOf, createSegment, indexPath, Segment, segmentPath } from './segment.ts';
+import { readAround } from './damaged-media.ts';
+import { makeDurableDirectory } from './durable-directory.ts';
+import { indexSegment, type IndexCache, type KnownBefore } from './index-cache.ts';
+import { baseOf, createSegment, Segment, segmentPath, writeDraft } from './segment.ts';
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
-  readUint64,
+  envelopedBytesMin,
   segmentHeaderBytes,
 } from './segment-format.ts';
-import { IndexBuilder, indexHeaderBytes } from './segment-index.ts';
+import { IndexBuilder } from './segment-index.ts';
+import type { ScanResult } from './segment-scan.ts';
 import type { RecoveredPartition } from './partition-log.ts';
 import type { Storage } from './storage.ts';
 
 export interface RecoveryOptions {
   readonly logId: string;
   readonly partition: number;
+  readonly salt: number;
   readonly directory: string;
   /** The log was closed in order, so that every byte of it is known to be on disk. */
   readonly wasClosed: boolean;
+  /** Checkpoints may have lost entries: what the segments say counts. */
+  readonly isCheckpointDamaged: boolean;
 }
 
 export interface RecoveryParts {
   readonly storage: Storage;
   readonly indexes: IndexCache;
   readonly logger: Logger;
-  /** The partition's checkpoint: heads of apps, and up to which segment they hold. */
+  /** The partition's checkpoint: see the keys below. */
   readonly checkpoint: Entries;
+  /** Makes checkpoint entries durable. */
+  readonly keep: (entries: ReadonlyMap<string, Entry>) => Promise<void>;
   readonly onCorrupt: (path: string, fileAt: number) => void;
 }
 
 /** Checkpoint key under which a partition says up to which offset its `app:` entries hold. */
 export const headsKey = 'heads';
-export const appKeyPrefix = 'app:';
+const appKeyPrefix = 'app:';
+/** How many lines of an app are missing before its number `seq` is not known: see `Entry`. */
+const uncountedKeyPrefix = 'uncounted:';
+/** What the end of the log was at an orderly close: `next`, and `heads` of the active segment's apps. */
+export const endKey = 'end';
+/** No offset below `next` is given to a new record. */
+const nextKey = 'next';
 
 /**
  * Opens a partition's segments and brings back what was in memory. Takes no longer for a larger backlog: only
@@ -47,71 +61,91 @@ export async function recoverPartition(
   options: RecoveryOptions,
   parts: RecoveryParts,
 ): Promise<RecoveredPartition> {
-  const { storage } = parts;
-  await storage.makeDirectory(options.directory);
+  await makeDurableDirectory(parts.storage, options.directory);
   await removeLeftovers(options, parts);
   const segments: Segment[] = [];
   try {
-    return await recoverSegments(options, parts, segments);
+    await openSegments(options, parts, segments);
+    const heads = checkpointedHeads(options, parts.checkpoint);
+    await learnSealed(options, parts, segments.slice(0, -1), heads);
+    const last = segments.at(-1);
+    const recovered = last
+      ? await recoverActive(options, parts, segments, last, heads)
+      : await startEmpty(options, parts, segments, heads);
+    return await aboveReached(options, parts, recovered);
   } catch (error) {
-    for (const segment of segments) await segment.retire();
+    for (const segment of segments) await segment.retire().catch(() => undefined);
     throw error;
   }
 }
 
-async function recoverSegments(
+/** Checkpoint entries with the numbers of some apps. */
+export function headEntries(heads: AppHeads, of: { apps(): Iterable<AppId> }): Map<string, Entry> {
+  const entries = new Map<string, Entry>();
+  for (const app of of.apps()) {
+    const { seq, previous } = heads.peek(app);
+    if (previous) entries.set(appKeyPrefix + app, { seq, last: previous.offset });
+  }
+  return entries;
+}
+
+async function learnSealed(
   options: RecoveryOptions,
   parts: RecoveryParts,
-  segments: Segment[],
-): Promise<RecoveredPartition> {
-  const { storage } = parts;
-  await openSegments(options, parts, segments);
-  await dropFalseSuccessors(parts, segments);
-  const heads = checkpointedHeads(options, parts.checkpoint);
-  const sealedThrough = Number(parts.checkpoint.get(headsKey)?.['through'] ?? 0);
-  for (const segment of segments.slice(0, -1)) {
-    const index = segment.base >= sealedThrough ? await parts.indexes.of(segment) : undefined;
+  sealed: readonly Segment[],
+  heads: AppHeads,
+): Promise<void> {
+  const through = Number(parts.checkpoint.get(headsKey)?.['through'] ?? 0);
+  const sealedThrough = options.isCheckpointDamaged ? 0 : through;
+  const known = before(options, heads);
+  const learned = new Set<AppId>();
+  for (const segment of sealed) {
+    const index =
+      segment.base >= sealedThrough ? await parts.indexes.of(segment, known) : undefined;
     segment.maxTimeMs =
       index?.maxTimeMs ??
-      (await readMaxTime(storage, segment)) ??
+      (await parts.indexes.headerOf(segment))?.maxTimeMs ??
       (await parts.indexes.of(segment)).maxTimeMs;
     for (const app of index?.apps() ?? []) {
       const run = index?.find(app);
       if (run) heads.learn(app, run.firstSeq + run.lines, at(options, run.offset(run.records - 1)));
+      learned.add(app);
     }
   }
-  const last = segments.at(-1);
-  const recovered = last
-    ? await recoverActive(options, parts, segments, last, heads)
-    : await startEmpty(options, parts, heads, 0);
-  return aboveReached(options, parts, recovered);
+  if (learned.size === 0) return;
+  // The next seal speaks of its own apps alone, and says that everything before it is in the checkpoint.
+  const entries = headEntries(heads, { apps: () => learned });
+  await parts.keep(entries.set(headsKey, { through: (sealed.at(-1)?.base ?? 0) + 1 }));
 }
 
 /**
  * Where the last records of an app turned out to be corrupt, its numbers and the partition's offsets go on above
  * everything that cursors have passed: what is stored from now on would otherwise lie behind them.
  */
-function aboveReached(
+async function aboveReached(
   options: RecoveryOptions,
   parts: RecoveryParts,
-  recovered: Recovered,
-): RecoveredPartition {
+  recovered: RecoveredPartition,
+): Promise<RecoveredPartition> {
   let { nextOffset } = recovered;
-  const uncounted = new Map<AppId, number>();
+  const uncounted = new Map<string, Entry>();
   for (const entry of parts.checkpoint.values()) {
     const { reached } = entry;
     if (!Array.isArray(reached) || reached[0] !== options.logId) continue;
     const [app = 0, offset = 0, seq = 0] = reached.slice(1).map(Number);
     nextOffset = Math.max(nextOffset, offset);
-    if (recovered.heads.raise(appId(app), seq)) uncounted.set(appId(app), seq);
-  }
-  for (const [app, seq] of uncounted) {
+    if (!recovered.heads.raise(appId(app), seq)) continue;
+    uncounted.set(uncountedKeyPrefix + app, { seq });
     parts.logger.error({ appId: app, seq }, 'log.lines_handed_out_are_gone');
   }
-  return { ...recovered, nextOffset, uncounted };
+  if (uncounted.size > 0) {
+    // What looked like a torn tail was not one.
+    const active = recovered.segments.at(-1);
+    if (active) parts.onCorrupt(active.path, active.bytes);
+    await parts.keep(uncounted);
+  }
+  return { ...recovered, nextOffset };
 }
-
-type Recovered = Omit<RecoveredPartition, 'uncounted'>;
 
 async function recoverActive(
   options: RecoveryOptions,
@@ -119,23 +153,49 @@ async function recoverActive(
   segments: Segment[],
   segment: Segment,
   heads: AppHeads,
-): Promise<Recovered> {
-  const { index, scan } = await indexSegment(segment, {
-    heads,
-    positionOf: (offset) => at(options, offset),
-  });
-  const size = await segment.file.size();
-  if (scan.corruptRegions > 0) parts.onCorrupt(segment.path, -1);
-  if (scan.validEnd < size) {
-    const cutBytes = size - scan.validEnd;
-    parts.logger.warn({ path: segment.path, cutBytes }, 'log.torn_tail_cut');
-    await segment.file.truncate(scan.validEnd);
-  }
+): Promise<RecoveredPartition> {
+  const { index, scan } = await indexSegment(segment, before(options, heads));
+  for (const fileAt of scan.corruptAt) parts.onCorrupt(segment.path, fileAt);
+  const nextOffset = Math.max(index.end, segment.base, learnEnd(options, parts, heads));
+  const skipped = await cutTail(options, parts, { segment, scan, nextOffset });
   segment.bytes = scan.validEnd;
   segment.active = index;
   if (!options.wasClosed) await rewrite(options, parts, segment);
   await segment.file.sync();
-  return { segments, active: index, heads, nextOffset: Math.max(index.end, segment.base) };
+  return { segments, active: index, heads, nextOffset: nextOffset + skipped };
+}
+
+/** What is known of the end beside the segments; matters where the last records have rotted. Returns the offset. */
+function learnEnd(options: RecoveryOptions, parts: RecoveryParts, heads: AppHeads): number {
+  const end = parts.checkpoint.get(endKey);
+  for (const [app, seq, last] of (end?.['heads'] ?? []) as [number, number, number][]) {
+    heads.learn(appId(app), seq, at(options, last));
+  }
+  return Math.max(
+    Number(end?.['next'] ?? 0),
+    Number(parts.checkpoint.get(nextKey)?.['offset'] ?? 0),
+  );
+}
+
+/**
+ * Removes what follows the last valid record. It may have been records that somebody saw, and rotted: the
+ * offsets that they can have had are not given again, or a cursor behind them would skip new records.
+ * Returns how many offsets are left out.
+ */
+async function cutTail(
+  options: RecoveryOptions,
+  parts: RecoveryParts,
+  end: { readonly segment: Segment; readonly scan: ScanResult; readonly nextOffset: number },
+): Promise<number> {
+  const { segment, scan } = end;
+  const cutBytes = scan.size - scan.validEnd;
+  if (cutBytes <= 0) return 0;
+  if (options.wasClosed) parts.onCorrupt(segment.path, scan.validEnd);
+  else parts.logger.warn({ path: segment.path, cutBytes }, 'log.torn_tail_cut');
+  const skipped = Math.ceil(cutBytes / envelopedBytesMin);
+  await parts.keep(new Map([[nextKey, { offset: end.nextOffset + skipped }]]));
+  await segment.file.truncate(scan.validEnd);
+  return skipped;
 }
 
 /** Replaces the file by a copy that is known to be on disk. */
@@ -145,26 +205,22 @@ async function rewrite(
   segment: Segment,
 ): Promise<void> {
   const { storage } = parts;
+  const { logId, partition } = options;
   const path = `${segment.path}.tmp`;
-  const copy = await storage.open(path, 'create');
-  const header = { logId: options.logId, partition: options.partition, base: segment.base };
-  try {
-    await copy.write([encodeSegmentHeader(header)], 0);
+  const copy = await writeDraft(storage, path, async (draft) => {
+    const header = { logId, partition, base: segment.base, salt: segment.salt };
+    await draft.write([encodeSegmentHeader(header)], 0);
     for (let copied = segmentHeaderBytes; copied < segment.bytes;) {
       const chunk = await segment.readBytes(copied, copyChunkBytes);
       if (chunk.length === 0) break;
-      await copy.write([chunk], copied);
+      await draft.write([chunk], copied);
       copied += chunk.length;
     }
-    await copy.sync();
+    await draft.sync();
     await storage.rename(path, segment.path);
-    await storage.syncDirectory(options.directory);
-  } catch (error) {
-    await copy.close();
-    await storage.unlink(path).catch(() => undefined);
-    throw error;
-  }
+  });
   await segment.replaceFile(copy);
+  await storage.syncDirectory(options.directory);
 }
 
 const copyChunkBytes = 4 * 1024 * 1024;
@@ -172,17 +228,19 @@ const copyChunkBytes = 4 * 1024 * 1024;
 async function startEmpty(
   options: RecoveryOptions,
   parts: RecoveryParts,
+  segments: Segment[],
   heads: AppHeads,
-  base: number,
-): Promise<Recovered> {
-  const { logId, partition, directory } = options;
-  const segment = await createSegment(parts.storage, directory, { logId, partition, base });
+): Promise<RecoveredPartition> {
+  const { logId, partition, directory, salt } = options;
+  const base = learnEnd(options, parts, heads);
+  const segment = await createSegment(parts.storage, directory, { logId, partition, base, salt });
+  segments.push(segment);
+  await parts.storage.syncDirectory(directory);
   const active = new IndexBuilder(base);
   segment.active = active;
-  return { segments: [segment], active, heads, nextOffset: base };
+  return { segments, active, heads, nextOffset: base };
 }
 
-/** Opens them into `segments`, oldest first, so that whoever fails later can close them. */
 async function openSegments(
   options: RecoveryOptions,
   parts: RecoveryParts,
@@ -196,44 +254,15 @@ async function openSegments(
   for (const base of bases) {
     const path = segmentPath(options.directory, base);
     const file = await storage.open(path, 'existing');
+    const segment = new Segment({ base, path, salt: options.salt }, file, 0);
+    segment.older = segments.at(-1);
+    segments.push(segment);
+    segment.bytes = Math.max(await file.size(), segmentHeaderBytes);
     const head = Buffer.alloc(segmentHeaderBytes);
-    await file.read(head, 0);
-    if (!decodeSegmentHeader(head)) parts.logger.warn({ path }, 'log.segment_header_unreadable');
-    const bytes = Math.max(await file.size(), segmentHeaderBytes);
-    segments.push(new Segment(base, path, file, bytes));
+    await readAround(file, head, 0);
+    // Its name says where it begins, and its salt is the log's: the records can be read all the same.
+    if (!decodeSegmentHeader(head)) parts.onCorrupt(path, 0);
   }
-}
-
-/**
- * A segment is made before its predecessor ends. Where that failed and the file could not be taken away again, the
- * predecessor has gone on beyond its base: the empty file has never been part of the log.
- */
-async function dropFalseSuccessors(parts: RecoveryParts, segments: Segment[]): Promise<void> {
-  for (const segment of segments.slice(0, -1)) {
-    if (isEmpty(segment)) await dropFalse(parts, segments, segment);
-  }
-  const [before, last] = segments.slice(-2);
-  if (!before || !last || !isEmpty(last)) return;
-  if ((await parts.indexes.of(before)).end <= last.base) return;
-  await dropFalse(parts, segments, last);
-  // The index that was made to look is that of a segment which grows again.
-  await parts.storage.unlink(indexPath(before.path)).catch(() => undefined);
-  parts.indexes.forget(before);
-}
-
-async function dropFalse(
-  parts: RecoveryParts,
-  segments: Segment[],
-  segment: Segment,
-): Promise<void> {
-  parts.logger.warn({ path: segment.path }, 'log.false_successor_dropped');
-  segments.splice(segments.indexOf(segment), 1);
-  await segment.retire();
-  await parts.storage.unlink(segment.path);
-}
-
-function isEmpty(segment: Segment): boolean {
-  return segment.bytes <= segmentHeaderBytes;
 }
 
 /** Unfinished files of an earlier run, and indexes whose segment is gone. */
@@ -256,17 +285,8 @@ function checkpointedHeads(options: RecoveryOptions, checkpoint: Entries): AppHe
   return heads;
 }
 
-/** From the index file's header alone; undefined when there is none. */
-async function readMaxTime(storage: Storage, segment: Segment): Promise<number | undefined> {
-  try {
-    const file = await storage.open(indexPath(segment.path), 'existing');
-    const head = Buffer.alloc(indexHeaderBytes);
-    await file.read(head, 0);
-    await file.close();
-    return readUint64(head, 32) || undefined;
-  } catch {
-    return undefined;
-  }
+function before(options: RecoveryOptions, heads: AppHeads): KnownBefore {
+  return { heads, positionOf: (offset) => at(options, offset) };
 }
 
 function at(options: RecoveryOptions, offset: number): Position {

@@ -8,12 +8,19 @@ export interface SegmentHeader {
   readonly partition: number;
   /** The offset that the segment's first record has or will have. */
   readonly base: number;
+  /**
+   * Begins the CRC of each record, and no sender knows it: bytes in a log line cannot pass for a record where a
+   * scan looks for the next one after damage.
+   */
+  readonly salt: number;
 }
 
 export const segmentHeaderBytes = 36;
 const envelopeBytes = 28;
 /** Frames, the record's header with its longest notice, and the envelope. */
 export const envelopedBytesMax = recordFramesBytesMax + 1024 + envelopeBytes;
+/** No record takes less. */
+export const envelopedBytesMin = envelopeBytes;
 
 const segmentMagic = 0x47535053; // "SPSG"
 export const recordMagic = 0x52535053; // "SPSR"
@@ -26,6 +33,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   bytes.write(header.logId, 8, 'hex');
   bytes.writeUInt32LE(header.partition, 16);
   bytes.writeUIntLE(header.base, 20, 6);
+  bytes.writeUInt32LE(header.salt, 26);
   bytes.writeUInt32LE(crc32c(bytes.subarray(0, segmentHeaderBytes - 4)), segmentHeaderBytes - 4);
   return bytes;
 }
@@ -49,19 +57,24 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
     logId: bytes.toString('hex', 8, 16),
     partition: bytes.readUInt32LE(16),
     base: bytes.readUIntLE(20, 6),
+    salt: bytes.readUInt32LE(26),
   };
 }
 
 /** A record's envelope and header in one buffer; the frames follow it in the file as they are. */
-export function encodeEnvelope(record: LogRecord, ordinal: number, appSeq: number): Buffer {
+export function encodeEnvelope(
+  record: LogRecord,
+  numbers: { readonly ordinal: number; readonly appSeq: number },
+  salt: number,
+): Buffer {
   const header = encodeRecordHeader(record);
   const bytes = Buffer.allocUnsafe(envelopeBytes + header.length);
   bytes.writeUInt32LE(recordMagic, 0);
   bytes.writeUInt32LE(header.length + record.frames.length, 8);
-  writeUint64(bytes, ordinal, 12);
-  writeUint64(bytes, appSeq, 20);
+  writeUint64(bytes, numbers.ordinal, 12);
+  writeUint64(bytes, numbers.appSeq, 20);
   header.copy(bytes, envelopeBytes);
-  const crc = crc32c(bytes.subarray(8));
+  const crc = crc32c(bytes.subarray(8), salt);
   bytes.writeUInt32LE(record.frames.length > 0 ? crc32c(record.frames, crc) : crc, 4);
   return bytes;
 }
@@ -86,10 +99,11 @@ export function claimedBytes(bytes: Buffer, at: number): number | undefined {
 }
 
 /** The envelope at `at`, when it is whole and its CRC is right. */
-export function decodeEnvelope(bytes: Buffer, at: number): Envelope | undefined {
+export function decodeEnvelope(bytes: Buffer, at: number, salt: number): Envelope | undefined {
   const total = claimedBytes(bytes, at);
   if (total === undefined || at + total > bytes.length) return undefined;
-  if (crc32c(bytes.subarray(at + 8, at + total)) !== bytes.readUInt32LE(at + 4)) return undefined;
+  if (crc32c(bytes.subarray(at + 8, at + total), salt) !== bytes.readUInt32LE(at + 4))
+    return undefined;
   return {
     ordinal: readUint64(bytes, at + 12),
     appSeq: readUint64(bytes, at + 20),

@@ -104,12 +104,24 @@ export class IndexBuilder implements SegmentIndex {
     return this.#runs.keys();
   }
 
+  /** Apps that had lines before the segment, although it is not known where. */
+  *appsWithoutPrevious(): Iterable<AppId> {
+    for (const [app, run] of this.#runs) {
+      if (run.firstSeq > 0 && run.previousOffset < 0) yield app;
+    }
+  }
+
+  setPrevious(app: AppId, offset: number): void {
+    const run = this.#runs.get(app);
+    if (run) run.previousOffset = offset;
+  }
+
   fileAtOrBefore(offset: number): number {
     return lastMark(this.#marks.length / 2, (i) => this.#marks[i] ?? 0, offset);
   }
 
-  /** The index file's bytes. */
-  encode(): Buffer {
+  /** The index file's bytes, for a segment of so many bytes. */
+  encode(segmentBytes: number): Buffer {
     const apps = [...this.#runs.entries()].sort(([a], [b]) => a - b);
     const records = apps.reduce((sum, [, run]) => sum + run.records, 0);
     const layout = layoutOf(apps.length, this.#marks.length / 2, records);
@@ -122,6 +134,8 @@ export class IndexBuilder implements SegmentIndex {
     writeUint64(bytes, this.maxTimeMs, 32);
     bytes.writeUInt32LE(apps.length, 40);
     bytes.writeUInt32LE(this.#marks.length / 2, 44);
+    writeUint64(bytes, segmentBytes, 48);
+    bytes.writeUInt32LE(crc32c(bytes.subarray(0, indexHeaderBytes - 4)), indexHeaderBytes - 4);
     let entry = 0;
     for (const [i, [app, run]] of apps.entries()) {
       const at = layout.appsAt + i * appBytes;
@@ -155,7 +169,7 @@ export class IndexBuilder implements SegmentIndex {
 
 class GrowingRun implements AppRun {
   readonly firstSeq: number;
-  readonly previousOffset: number;
+  previousOffset: number;
   lines = 0;
   readonly cells: number[] = [];
 
@@ -190,8 +204,8 @@ class GrowingRun implements AppRun {
 }
 
 const indexMagic = 0x49535053; // "SPSI"
-const indexVersion = 1;
-export const indexHeaderBytes = 48;
+const indexVersion = 2;
+export const indexHeaderBytes = 60;
 const appBytes = 34;
 const markBytes = 8;
 const entryBytes = 22;
@@ -203,12 +217,35 @@ function layoutOf(apps: number, marks: number, records: number) {
   return { appsAt, marksAt, entriesAt, totalBytes: entriesAt + records * entryBytes + 4 };
 }
 
+/** What an index file's first bytes say by themselves. */
+export interface IndexHeader {
+  readonly base: number;
+  /** Largest receipt time, ms since 1970. */
+  readonly maxTimeMs: number;
+  /** Bytes of the segment that it was made for. */
+  readonly segmentBytes: number;
+}
+
+/** Undefined when the bytes do not begin an index of this version. */
+export function decodeIndexHeader(bytes: Buffer): IndexHeader | undefined {
+  if (bytes.length < indexHeaderBytes || bytes.readUInt32LE(0) !== indexMagic) return undefined;
+  if (bytes.readUInt32LE(4) !== indexVersion) return undefined;
+  const crc = bytes.readUInt32LE(indexHeaderBytes - 4);
+  if (crc32c(bytes.subarray(0, indexHeaderBytes - 4)) !== crc) return undefined;
+  return {
+    base: readUint64(bytes, 8),
+    maxTimeMs: readUint64(bytes, 32),
+    segmentBytes: readUint64(bytes, 48),
+  };
+}
+
 /** The index of a sealed segment: its file's bytes, searched in place. */
 export class LoadedIndex implements SegmentIndex {
   readonly base: number;
   readonly end: number;
   readonly minTimeMs: number;
   readonly maxTimeMs: number;
+  readonly segmentBytes: number;
   readonly #bytes: Buffer;
   readonly #apps: number;
   readonly #marks: number;
@@ -222,14 +259,13 @@ export class LoadedIndex implements SegmentIndex {
     this.maxTimeMs = readUint64(bytes, 32);
     this.#apps = bytes.readUInt32LE(40);
     this.#marks = bytes.readUInt32LE(44);
+    this.segmentBytes = readUint64(bytes, 48);
     this.#layout = layoutOf(this.#apps, this.#marks, 0);
   }
 
   /** Undefined when the bytes are not a whole index of this version: it is then made anew from the segment. */
   static decode(bytes: Buffer): LoadedIndex | undefined {
-    if (bytes.length < indexHeaderBytes + 4 || bytes.readUInt32LE(0) !== indexMagic)
-      return undefined;
-    if (bytes.readUInt32LE(4) !== indexVersion) return undefined;
+    if (bytes.length < indexHeaderBytes + 4 || !decodeIndexHeader(bytes)) return undefined;
     const crc = bytes.readUInt32LE(bytes.length - 4);
     return crc32c(bytes.subarray(0, bytes.length - 4)) === crc ? new LoadedIndex(bytes) : undefined;
   }

@@ -6,13 +6,13 @@ import type { AppHeads } from './app-heads.ts';
 import type { IndexCache } from './index-cache.ts';
 import type { ReadScheduler } from './read-scheduler.ts';
 import type { Segment } from './segment.ts';
-import { segmentHeaderBytes } from './segment-format.ts';
 import {
-  claimedBytes,
   decodeEnvelope,
   envelopedBytesMax,
+  segmentHeaderBytes,
   type Envelope,
 } from './segment-format.ts';
+import { nextEnvelopeAt } from './segment-scan.ts';
 import { firstAtOrAfter, type AppRun, type SegmentIndex } from './segment-index.ts';
 
 /** What the reader needs to know of its partition. */
@@ -75,7 +75,11 @@ export class SegmentReader {
     return asked;
   }
 
-  async readApp(asked: Position, maxBytes: number, app: AppId): Promise<Page> {
+  readApp(asked: Position, maxBytes: number, app: AppId): Promise<Page> {
+    return this.#whileKept(() => this.#readApp(asked, maxBytes, app));
+  }
+
+  async #readApp(asked: Position, maxBytes: number, app: AppId): Promise<Page> {
     const from = this.clamp(asked);
     const head = this.head(app);
     const records: StoredRecord[] = [];
@@ -111,7 +115,11 @@ export class SegmentReader {
   }
 
   /** All apps' records: for what rebuilds itself from the end of the log at a start. */
-  async readAll(asked: Position, maxBytes: number): Promise<Page> {
+  readAll(asked: Position, maxBytes: number): Promise<Page> {
+    return this.#whileKept(() => this.#readAll(asked, maxBytes));
+  }
+
+  async #readAll(asked: Position, maxBytes: number): Promise<Page> {
     const from = this.clamp(asked);
     const headOffset = this.#source.headOffset;
     const records: StoredRecord[] = [];
@@ -137,7 +145,11 @@ export class SegmentReader {
   }
 
   /** The position of the app's line number `seq`; the oldest line of the partition when it is gone. */
-  async positionOfSeq(app: AppId, seq: number): Promise<Position> {
+  positionOfSeq(app: AppId, seq: number): Promise<Position> {
+    return this.#whileKept(() => this.#positionOfSeq(app, seq));
+  }
+
+  async #positionOfSeq(app: AppId, seq: number): Promise<Position> {
     const { seq: headSeq, previous } = this.#source.heads.peek(app);
     if (seq >= headSeq || previous === null) return this.#position(this.#source.headOffset);
     for await (const { run } of this.#runsBackwards(app, previous.offset)) {
@@ -150,7 +162,11 @@ export class SegmentReader {
   }
 
   /** The app's first record received at or after `sinceMs`, looking back from the head. */
-  async positionOfTime(app: AppId, sinceMs: number): Promise<Position> {
+  positionOfTime(app: AppId, sinceMs: number): Promise<Position> {
+    return this.#whileKept(() => this.#positionOfTime(app, sinceMs));
+  }
+
+  async #positionOfTime(app: AppId, sinceMs: number): Promise<Position> {
     const { previous } = this.#source.heads.peek(app);
     let found = this.#position(this.#source.headOffset);
     if (previous === null) return found;
@@ -164,7 +180,23 @@ export class SegmentReader {
   }
 
   /** The app's numbers at `position`. */
-  async boundAt(app: AppId, position: Position): Promise<Bound> {
+  boundAt(app: AppId, position: Position): Promise<Bound> {
+    return this.#whileKept(() => this.#boundAt(app, position));
+  }
+
+  /** What fails because retention took the files meanwhile is done again, with what is left. */
+  async #whileKept<T>(look: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const oldest = this.oldest.offset;
+      try {
+        return await look();
+      } catch (error) {
+        if (this.oldest.offset === oldest) throw error;
+      }
+    }
+  }
+
+  async #boundAt(app: AppId, position: Position): Promise<Bound> {
     const at = this.clamp(position);
     const { seq, previous } = this.#source.heads.peek(app);
     if (previous !== null && previous.offset >= at.offset) {
@@ -267,34 +299,27 @@ export class SegmentReader {
     while (fileAt < segment.bytes) {
       const at = fileAt;
       const window = await this.#parts.scheduler.run(() => segment.readBytes(at, readBytesMax));
+      if (window.length === 0) return;
       let used = 0;
       while (used < window.length) {
-        const envelope = decodeEnvelope(window, used);
+        const envelope = decodeEnvelope(window, used, segment.salt);
         if (!envelope) break;
         yield envelope;
         used += envelope.bytes;
       }
+      // The window is larger than any record: what does not begin one here is none.
+      if (used === 0) used = this.#skipped(segment, window, fileAt);
       fileAt += used;
-      if (used > 0 || window.length === 0) continue;
-      const claimed = claimedBytes(window, 0);
-      if (claimed === undefined || window.length >= Math.min(claimed, envelopedBytesMax)) {
-        this.#parts.onCorrupt(segment.path, fileAt);
-        const nextAt = await this.#nextRecordAt(segment, fileAt);
-        if (nextAt === undefined) return;
-        fileAt = nextAt;
-      } else return;
     }
   }
 
-  /** After bytes that are no record: where the next valid one begins, within the segment. */
-  async #nextRecordAt(segment: Segment, fileAt: number): Promise<number | undefined> {
-    const rest = await this.#parts.scheduler.run(() =>
-      segment.readBytes(fileAt + 1, segment.bytes - fileAt - 1),
-    );
-    for (let at = 0; at < rest.length; at++) {
-      if (claimedBytes(rest, at) !== undefined && decodeEnvelope(rest, at)) return fileAt + 1 + at;
-    }
-    return undefined;
+  /** How many bytes of a window that begins with no record need not be seen again. */
+  #skipped(segment: Segment, window: Buffer, fileAt: number): number {
+    this.#parts.onCorrupt(segment.path, fileAt);
+    const next = nextEnvelopeAt(window, 1, segment.salt);
+    if (next !== undefined) return next;
+    const isEnd = fileAt + window.length >= segment.bytes || window.length <= envelopedBytesMax;
+    return isEnd ? window.length : window.length - envelopedBytesMax;
   }
 
   #stored(envelope: Envelope, index: SegmentIndex): StoredRecord {

@@ -6,13 +6,15 @@ import {
   segmentHeaderBytes,
   type Envelope,
 } from './segment-format.ts';
-import type { StorageFile } from './storage.ts';
+import type { Segment } from './segment.ts';
 
 export interface ScanResult {
   /** Byte after the last valid record. */
   readonly validEnd: number;
-  /** Invalid regions that have a valid record after them: corruption, not a torn tail. */
-  readonly corruptRegions: number;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Where the regions begin that are no records and have a valid record after them: corruption, not a torn tail. */
+  readonly corruptAt: readonly number[];
 }
 
 const windowBytes = 4 * 1024 * 1024;
@@ -24,31 +26,40 @@ magicBytes.writeUInt32LE(recordMagic, 0);
  * skipped and counted; what lies after the last one is a torn tail, which the caller may cut off.
  */
 export async function scanSegment(
-  file: StorageFile,
+  segment: Segment,
   onRecord: (envelope: Envelope, fileAt: number) => void,
 ): Promise<ScanResult> {
-  const scan = new Scan(onRecord);
-  const size = await file.size();
-  const window = Buffer.allocUnsafe(Math.min(windowBytes, Math.max(size, 1)));
+  const scan = new Scan(segment.salt, onRecord);
+  const size = segment.bytes;
   let windowAt = segmentHeaderBytes;
   while (windowAt < size) {
-    const length = await file.read(window, windowAt);
-    const isLast = windowAt + length >= size;
-    const used = scan.window(window.subarray(0, length), windowAt, isLast);
-    if (isLast || length === 0) break;
+    const window = await segment.readBytes(windowAt, windowBytes);
+    const isLast = windowAt + window.length >= size;
+    const used = scan.window(window, windowAt, isLast);
+    if (isLast || window.length === 0) break;
     windowAt += used;
   }
-  return { validEnd: scan.validEnd, corruptRegions: scan.corruptRegions };
+  return { validEnd: scan.validEnd, size, corruptAt: scan.corruptAt };
+}
+
+/** The first valid record in `bytes` at or after `from`; undefined when there is none. */
+export function nextEnvelopeAt(bytes: Buffer, from: number, salt: number): number | undefined {
+  for (let at = bytes.indexOf(magicBytes, from); at >= 0; at = bytes.indexOf(magicBytes, at + 1)) {
+    if (decodeEnvelope(bytes, at, salt)) return at;
+  }
+  return undefined;
 }
 
 class Scan {
   validEnd = segmentHeaderBytes;
-  corruptRegions = 0;
+  readonly corruptAt: number[] = [];
   #lastOrdinal = -1;
   #skipping = false;
+  readonly #salt: number;
   readonly #onRecord: (envelope: Envelope, fileAt: number) => void;
 
-  constructor(onRecord: (envelope: Envelope, fileAt: number) => void) {
+  constructor(salt: number, onRecord: (envelope: Envelope, fileAt: number) => void) {
+    this.#salt = salt;
     this.#onRecord = onRecord;
   }
 
@@ -74,12 +85,12 @@ class Scan {
 
   #envelopeAt(bytes: Buffer, at: number): Envelope | undefined {
     if (claimedBytes(bytes, at) === undefined) return undefined;
-    const envelope = decodeEnvelope(bytes, at);
+    const envelope = decodeEnvelope(bytes, at, this.#salt);
     return envelope && envelope.ordinal > this.#lastOrdinal ? envelope : undefined;
   }
 
   #take(envelope: Envelope, fileAt: number): void {
-    if (this.#skipping) this.corruptRegions++;
+    if (this.#skipping) this.corruptAt.push(this.validEnd);
     this.#skipping = false;
     this.#lastOrdinal = envelope.ordinal;
     this.validEnd = fileAt + envelope.bytes;

@@ -1,10 +1,6 @@
-import {
-  decodeEnvelope,
-  encodeSegmentHeader,
-  type Envelope,
-  type SegmentHeader,
-} from './segment-format.ts';
-import { segmentHeaderBytes } from './segment-format.ts';
+import { readAround } from './damaged-media.ts';
+import { decodeEnvelope, encodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import type { Envelope, SegmentHeader } from './segment-format.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import type { Storage, StorageFile } from './storage.ts';
 
@@ -12,6 +8,8 @@ import type { Storage, StorageFile } from './storage.ts';
 export class Segment {
   readonly base: number;
   readonly path: string;
+  /** See `SegmentHeader.salt`. */
+  readonly salt: number;
   file: StorageFile;
   /** Bytes that are fsynced and may be read. */
   bytes: number;
@@ -19,12 +17,21 @@ export class Segment {
   active: SegmentIndex | undefined;
   /** The largest receipt time in a sealed segment, ms since 1970. */
   maxTimeMs = 0;
+  /** The segment before it; undefined for the oldest. */
+  older: Segment | undefined;
+  /** Retention has taken it: its files go, or have gone. */
+  isDropped = false;
   #readers = 0;
   #retired = false;
 
-  constructor(base: number, path: string, file: StorageFile, bytes: number) {
-    this.base = base;
-    this.path = path;
+  constructor(
+    place: { readonly base: number; readonly path: string; readonly salt: number },
+    file: StorageFile,
+    bytes: number,
+  ) {
+    this.base = place.base;
+    this.path = place.path;
+    this.salt = place.salt;
     this.file = file;
     this.bytes = bytes;
   }
@@ -37,14 +44,15 @@ export class Segment {
     const last = places.at(-1);
     if (!first || !last) return [];
     const bytes = await this.readBytes(first.fileAt, last.fileAt + last.bytes - first.fileAt);
-    return places.map((place) => decodeEnvelope(bytes, place.fileAt - first.fileAt));
+    return places.map((place) => decodeEnvelope(bytes, place.fileAt - first.fileAt, this.salt));
   }
 
+  /** Sectors that the disk cannot give back are zeros. */
   async readBytes(at: number, length: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, this.bytes - at)));
     this.#readers++;
     try {
-      return bytes.subarray(0, await this.file.read(bytes, at));
+      return bytes.subarray(0, await readAround(this.file, bytes, at));
     } finally {
       this.#readers--;
       await this.#closeWhenUnused();
@@ -85,23 +93,37 @@ export function baseOf(name: string): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-/** Makes a new, empty segment file whose existence and header are durable. */
+/**
+ * Makes a new, empty segment whose header is durable. It has its name at once or not at all, so that a failure
+ * leaves no segment behind; the name is durable after a `syncDirectory` of its directory.
+ */
 export async function createSegment(
   storage: Storage,
   directory: string,
   header: SegmentHeader,
 ): Promise<Segment> {
   const path = segmentPath(directory, header.base);
+  const file = await writeDraft(storage, `${path}.tmp`, async (draft) => {
+    await draft.write([encodeSegmentHeader(header)], 0);
+    await draft.sync();
+    await storage.rename(`${path}.tmp`, path);
+  });
+  return new Segment({ base: header.base, path, salt: header.salt }, file, segmentHeaderBytes);
+}
+
+/** Makes the file `path` and fills it; should that fail, it is closed and removed, so that it takes no space. */
+export async function writeDraft(
+  storage: Storage,
+  path: string,
+  fill: (file: StorageFile) => Promise<void>,
+): Promise<StorageFile> {
   const file = await storage.open(path, 'create');
   try {
-    await file.write([encodeSegmentHeader(header)], 0);
-    await file.sync();
-    await storage.syncDirectory(directory);
+    await fill(file);
+    return file;
   } catch (error) {
-    await file.close();
-    // The active segment goes on beyond this base: a start must not take the file for its successor.
+    await file.close().catch(() => undefined);
     await storage.unlink(path).catch(() => undefined);
     throw error;
   }
-  return new Segment(header.base, path, file, segmentHeaderBytes);
 }

@@ -86,7 +86,7 @@ test('a segment that could not be ended goes on, and a start does not take the u
   const active = '000000000000000.log';
   // Neither can it be made whole nor taken away again.
   storage.fault = (step, path) =>
-    path.endsWith('.log') && !path.endsWith(active) && (step === 'unlink' || step === 'sync')
+    path.endsWith('.log.tmp') && !path.includes(active) && (step === 'unlink' || step === 'sync')
       ? 'ENOSPC'
       : undefined;
   const acked = await appendAll(bus, 0, 20);
@@ -102,6 +102,36 @@ test('a segment that could not be ended goes on, and a start does not take the u
   expect((await again.bounds(0, one)).head.appSeq).toBe(40);
   await again.close();
   await bus.close().catch(() => undefined);
+});
+
+test('a successor whose name cannot be made durable takes nothing until it is', async () => {
+  await using directory = await temporaryDirectory();
+  const storage = new FailingStorage(new NodeStorage(directory.path));
+  const fatal: unknown[] = [];
+  const bus = await openEmbedded(
+    directory.path,
+    { segmentBytes },
+    { storage, onFatal: (error) => fatal.push(error) },
+  );
+  // The first such sync of a seal is that of the index.
+  let syncs = 0;
+  storage.fault = (step, path) =>
+    step === 'sync' && path === 'log/0' && ++syncs > 1 ? 'ENOSPC' : undefined;
+  const acked = await appendAll(bus, 0, 20);
+  expect(acked.length).toBeLessThan(20);
+  expect(bus.problem()).toBe('no space left for the log');
+  expect(await textsIn(bus)).toEqual(acked);
+  storage.fault = () => undefined;
+  await until(bus);
+  acked.push(...(await appendAll(bus, 20, 40)));
+  expect(acked).toContain('39');
+  expect(await textsIn(bus)).toEqual(acked);
+  expect(fatal).toEqual([]);
+  await bus.close();
+  expect(storage.filesOpen).toBe(0);
+  const next = await openEmbedded(directory.path, { segmentBytes });
+  expect(await textsIn(next)).toEqual(acked);
+  await next.close();
 });
 
 test('a segment whose index cannot be written is read all the same', async () => {
