@@ -183,9 +183,11 @@ class ChaosRun {
     const before = (await this.#sender.ask.progress()).acked;
     await sleep(fault.afterMs);
     const isUnderLoad = (await this.#sender.ask.progress()).acked > before;
-    const startTick = this.#tick();
+    const beganTick = this.#tick();
     this.#say(fault.kind);
     const isOver = await this.#inflict(fault);
+    // What died has its effects from then on.
+    const startTick = isOver ? this.#tick() : beganTick;
     if (isOver && fault.againAfterMs !== undefined) this.#say('killed again while starting');
     if (isOver) {
       await this.#life.start(fault.againAfterMs);
