@@ -234,8 +234,12 @@ class ChaosRun {
       if (this.#isLoadOver) return;
       const startTick = this.#tick();
       for (const drain of drains) await ask.setMode(drain, mode);
-      for (let leftMs = forMs; leftMs > 0 && !this.#isLoadOver; leftMs -= 100) {
-        await sleep(Math.min(leftMs, 100));
+      // A drain in a long back-off meets nothing: the first time of a mode goes on until somebody does.
+      const untilMs = performance.now() + forMs;
+      const met = async (): Promise<boolean> => (await ask.hits())[mode] > 0;
+      while (!this.#isLoadOver && (performance.now() < untilMs || !(await met()))) {
+        if (performance.now() > untilMs + meetMsMax) break;
+        await sleep(100);
       }
       for (const drain of drains) await ask.setMode(drain, 'up');
       const endTick = this.#tick();
