@@ -30,6 +30,7 @@ test('no byte of a text can change unseen', () => {
         lines.read(text, 0, text.length, { app: 0, source: 0, sequence: 0 }),
       ).not.toBeUndefined();
     }),
+    { numRuns: 2000 },
   );
 });
 

@@ -74,6 +74,7 @@ export class Lines {
     if (bytes.toString('latin1', start + crcAt, start + crcAt + 8) !== crc) return 'crc';
     const expected = fillerOf(into.app, into.source, into.sequence);
     const isWhole =
+      bytes[start + prefixBytes - 1] === 0x20 &&
       prefixBytes + expected.bytes === length &&
       bytes.compare(
         filler,

@@ -183,9 +183,11 @@ class ChaosRun {
     const before = (await this.#sender.ask.progress()).acked;
     await sleep(fault.afterMs);
     const isUnderLoad = (await this.#sender.ask.progress()).acked > before;
-    const startTick = this.#tick();
+    const beganTick = this.#tick();
     this.#say(fault.kind);
     const isOver = await this.#inflict(fault);
+    // What died has its effects from then on.
+    const startTick = isOver ? this.#tick() : beganTick;
     if (isOver && fault.againAfterMs !== undefined) this.#say('killed again while starting');
     if (isOver) {
       await this.#life.start(fault.againAfterMs);
@@ -232,8 +234,12 @@ class ChaosRun {
       if (this.#isLoadOver) return;
       const startTick = this.#tick();
       for (const drain of drains) await ask.setMode(drain, mode);
-      for (let leftMs = forMs; leftMs > 0 && !this.#isLoadOver; leftMs -= 100) {
-        await sleep(Math.min(leftMs, 100));
+      // A drain in a long back-off meets nothing: the first time of a mode goes on until somebody does.
+      const untilMs = performance.now() + forMs;
+      const met = async (): Promise<boolean> => (await ask.hits())[mode] > 0;
+      while (!this.#isLoadOver && (performance.now() < untilMs || !(await met()))) {
+        if (performance.now() > untilMs + meetMsMax) break;
+        await sleep(100);
       }
       for (const drain of drains) await ask.setMode(drain, 'up');
       const endTick = this.#tick();

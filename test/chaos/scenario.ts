@@ -93,6 +93,8 @@ export const scenarios = {
     lines: 20_000,
     linesPerSecond: 1_500,
     calmMs: 5_000,
+    // Every mode of receivers once, where no power cut could excuse what comes of it.
+    receiverFaultsOnlyMs: 10_000,
     kills: 1,
     killEveryMs: [1_500, 2_500],
     otherFaults: ['power cut', 'stop'],

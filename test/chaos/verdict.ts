@@ -174,15 +174,20 @@ function tallyDuplicates(
         firstTick >= f.startTick - ticks(ms) &&
         firstTick <= f.endTick + ticks(ms),
     );
+  // Only what came before the cut can come again because of it.
+  const isOfCut = (repeat: Repeat): boolean =>
+    cuts.some(
+      (f) => repeat.firstTick <= f.startTick + 1 && isExplained(repeat, [f], powerCutWindowMs),
+    );
   if (drain.kind === 'https') {
     tally.https += drain.unique;
     for (const repeat of drain.repeatedBatches) {
-      if (isExplained(repeat, cuts, powerCutWindowMs)) tally.cut += repeat.lines;
+      if (isOfCut(repeat)) tally.cut += repeat.lines;
       else tally.recognised += repeat.lines;
       if (isLate(repeat)) tally.late += repeat.lines;
     }
     for (const repeat of drain.repeats) {
-      if (isExplained(repeat, cuts, powerCutWindowMs)) tally.cut += repeat.lines;
+      if (isOfCut(repeat)) tally.cut += repeat.lines;
       else tally.unrecognised += repeat.lines;
       if (isLate(repeat)) tally.late += repeat.lines;
     }
