@@ -85,9 +85,10 @@ test('a client that takes nothing for a minute is cut', async () => {
 });
 
 test('a client that stops in the middle of its history is cut as well', async () => {
-  await using world = await new TailWorld({ historyLinesMax: 20_000 }).listen();
-  await flood(world);
-  const tail = world.tail('n=16000');
+  await using world = await new TailWorld({ historyLinesMax: 4 * total }).listen();
+  // Several times what the kernel's buffers of both sides take.
+  for (let times = 0; times < 4; times++) await flood(world);
+  const tail = world.tail(`n=${4 * total}`);
   await world.until(() => tail.status === 200);
   tail.pause();
   // While the kernel's buffers still fill there is progress, and the minute starts anew.

@@ -29,8 +29,8 @@ export const seededBugs: readonly SeededBug[] = [
     replacements: [
       {
         file: 'src/bus/embedded/partition-log.ts',
-        old: '    await segment.file.sync();\n',
-        by: '    setTimeout(() => void segment.file.sync().catch(() => undefined), 300);\n',
+        old: '    await segment.file.sync();\n    return bytes;\n',
+        by: '    setTimeout(() => void segment.file.sync().catch(() => undefined), 300);\n    return bytes;\n',
       },
     ],
   },
