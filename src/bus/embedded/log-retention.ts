@@ -101,9 +101,17 @@ export class LogRetention {
     await unlinkIfThere(storage, segment.path);
     await storage.syncDirectory(log.directory);
     this.#leaving.delete(log);
-    // A start removes an index without its segment.
-    await storage.unlink(indexPath(segment.path)).catch(() => undefined);
+    await this.#removeIndex(segment);
     logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
+  }
+
+  async #removeIndex(segment: Segment): Promise<void> {
+    try {
+      await this.#parts.storage.unlink(indexPath(segment.path));
+    } catch (error) {
+      // Else a start removes it: it has no segment.
+      if (isDeviceFailure(error)) throw error;
+    }
   }
 }
 
