@@ -121,6 +121,8 @@ export const bounds = {
       disableAfterMs: 5 * dayMs,
       /** Requests spent on finding the offending lines of one batch. */
       splitRequestsMax: 20,
+      /** A receiver that found a batch too large is tried with twice as much after this. */
+      sizeKeepMs: 10 * minuteMs,
     },
     manager: {
       /** A registry that could not be read is read again after this. */

@@ -13,6 +13,7 @@ import { account, newBooks, type Books, type Outcome } from './drain-books.ts';
 import type { BooksHolder, DrainNotices } from './drain-notices.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
 import { LineSource, type Item } from './line-source.ts';
+import { SizeLimit } from './size-limit.ts';
 
 export interface DrainWorkerOptions {
   readonly id: DrainId;
@@ -34,6 +35,8 @@ export interface DrainWorkerOptions {
   readonly disableAfterMs: number;
   /** Requests that one batch may be cut into before what is left of the offending piece is given up. */
   readonly splitRequestsMax: number;
+  /** How long a size that the receiver asked for is kept. */
+  readonly sizeKeepMs: number;
 }
 
 export interface DrainWorkerParts {
@@ -84,6 +87,7 @@ export class DrainWorker implements Sink, BooksHolder {
   readonly #source: LineSource;
   readonly #drain: Drain;
   readonly #isStream: boolean;
+  readonly #sizeLimit: SizeLimit;
   readonly #wakeup: Wakeup;
   readonly #stop = new AbortController();
   /** Ends a back-off: at the flush, which does not sit through it. */
@@ -114,6 +118,8 @@ export class DrainWorker implements Sink, BooksHolder {
     this.#parts = parts;
     this.#books = books;
     this.#wakeup = new Wakeup({ clock: parts.clock });
+    const { batchBytesMax: bytesMax, batchLinesMax: linesMax, sizeKeepMs: keepMs } = options;
+    this.#sizeLimit = new SizeLimit({ full: { bytesMax, linesMax }, keepMs }, parts);
     const from = books.cursor;
     this.#source = new LineSource(options, { bus: parts.bus, app: options.app, from });
     const { drain, isStream } = parts.makeDrain({
@@ -238,7 +244,6 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   #cutFromSource(): Cut | undefined {
-    const { batchBytesMax, batchLinesMax } = this.#options;
     const { encoder } = this.#parts;
     if (this.#resend) {
       const { lines, overflow } = this.#resend;
@@ -246,7 +251,7 @@ export class DrainWorker implements Sink, BooksHolder {
       const limits = { bytesMax: Infinity, linesMax: lines };
       return cutBatch(this.#source.items(), limits, encoder, { id: this.id, overflow });
     }
-    const limits = { bytesMax: batchBytesMax, linesMax: batchLinesMax };
+    const limits = this.#sizeLimit.next();
     return cutBatch(this.#source.items(), limits, encoder, { id: this.id, overflow: this.#owed() });
   }
 
@@ -351,6 +356,7 @@ export class DrainWorker implements Sink, BooksHolder {
 
   async #delivered(cut: Cut, rejected: number): Promise<void> {
     this.#settleOwed(cut);
+    this.#sizeLimit.taken({ bytes: cut.body.length, lines: cut.lines });
     if (rejected > 0) this.#noteRefusal(cut, rejected, 200);
     await this.#accountFor(cut, {
       delivered: cut.messages - rejected,
@@ -371,6 +377,7 @@ export class DrainWorker implements Sink, BooksHolder {
 
   /** Two halves in place of the batch; what cannot be halved, or has been halved too often, is refused. */
   async #split(cut: Cut, status: number): Promise<void> {
+    if (status === 413) this.#sizeLimit.tooLarge();
     this.#splitRequests++;
     this.#isOwedSent = false;
     const isSpent = this.#splitRequests >= this.#options.splitRequestsMax;

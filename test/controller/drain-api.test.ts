@@ -19,6 +19,7 @@ test('a drain is added, listed masked, and removed by an id in either form', asy
       id: 1,
       token: expect.stringMatching(/^d\.[0-9a-f-]{36}$/) as string,
       url: 'https://***:***@logs.ex.com/in?x=1',
+      options: { gzip: true },
     },
     {
       id: 2,

@@ -103,6 +103,7 @@ export const workerDefaults: DrainWorkerOptions = {
   holdProbeMs: 300_000,
   disableAfterMs: 5 * 86_400_000,
   splitRequestsMax: 20,
+  sizeKeepMs: 600_000,
 };
 
 /** One worker on a log in memory, with a scripted receiver, fake time, and its last checkpoint at hand. */

@@ -1,7 +1,8 @@
 import { drainId } from '../../core/ids.ts';
 import type { DrainRow } from '../../registry/registry.ts';
 import { ApiError, invalid, notFound, unauthorised } from '../api-error.ts';
-import { bodyFields, idField, textField } from '../request-fields.ts';
+import type { DrainGate } from '../controller-parts.ts';
+import { bodyFields, idField, objectField, textField } from '../request-fields.ts';
 import { appOf, type Routes } from './route-parts.ts';
 
 export const drainRoutes: Routes<'registry' | 'access' | 'drainGate' | 'appHead' | 'logger'> = (
@@ -10,12 +11,14 @@ export const drainRoutes: Routes<'registry' | 'access' | 'drainGate' | 'appHead'
 ) => {
   api.get('/api/apps/:app/drains', async (request) => {
     const { app } = await appOf(request, access, 'view');
-    return { data: (await registry.drains.listOf(app.id)).map(shown) };
+    return { data: (await registry.drains.listOf(app.id)).map((row) => shown(row, drainGate)) };
   });
 
   api.post('/api/apps/:app/drains', async (request, reply) => {
     const { app } = await appOf(request, access, 'change');
-    const checked = drainGate.check(textField(bodyFields(request.body), 'url', urlLengthMax));
+    const fields = bodyFields(request.body);
+    const url = textField(fields, 'url', urlLengthMax);
+    const checked = drainGate.check(url, objectField(fields, 'options'));
     if (!checked.ok) throw invalid(...checked.problems);
     // Read after the request came and stored before it is answered: lines acknowledged before the request
     // are not delivered, those acknowledged after the answer are.
@@ -27,7 +30,7 @@ export const drainRoutes: Routes<'registry' | 'access' | 'drainGate' | 'appHead'
       throw invalid('The app already has the maximum number of drains allowed.');
     if (added === 'gone') throw unauthorised();
     logger.info({ appId: app.id, drainId: added.id }, 'controller.drain_added');
-    return reply.status(201).send({ data: shown(added) });
+    return reply.status(201).send({ data: shown(added, drainGate) });
   });
 
   api.delete('/api/apps/:app/drains', async (request) => {
@@ -41,8 +44,11 @@ export const drainRoutes: Routes<'registry' | 'access' | 'drainGate' | 'appHead'
   });
 };
 
-function shown(drain: DrainRow): object {
-  return { id: drain.id, token: drain.token, url: drain.masked };
+/** The CLI's shape, and the options where there are some. */
+function shown(drain: DrainRow, gate: DrainGate): object {
+  const { id, token, masked: url, options } = drain;
+  const hasOptions = Object.keys(options).length > 0;
+  return { id, token, url, ...(hasOptions ? { options: gate.shown(options) } : {}) };
 }
 
 const urlLengthMax = 8192;
