@@ -49,7 +49,7 @@ async function start(): Promise<void> {
   // Loaded only to start: help and check-config answer without the whole server.
   const { createApp } = await import('./app.ts');
   await runApp(config.process, {
-    start: (onFatal) => createApp(config, { logger, onFatal, announce }),
+    start: (onFatal, stopping) => createApp(config, { logger, onFatal, announce, stopping }),
     signals: process,
     exit: (code) => process.exit(code),
     announce,
