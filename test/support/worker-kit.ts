@@ -119,14 +119,16 @@ export class WorkerKit {
   worker: DrainWorker;
   readonly #options: DrainWorkerOptions;
   readonly #isStream: boolean;
+  readonly #encoder: BatchEncoder;
 
   constructor(
     options: Partial<DrainWorkerOptions> = {},
-    over: { bus?: MemoryLog; isStream?: boolean; books?: Books } = {},
+    over: { bus?: MemoryLog; isStream?: boolean; books?: Books; encoder?: BatchEncoder } = {},
   ) {
     this.bus = over.bus ?? new MemoryLog();
     this.#options = { ...workerDefaults, ...options };
     this.#isStream = over.isStream ?? false;
+    this.#encoder = over.encoder ?? new TextEncoder();
     const position = { logId: this.bus.logId, partition: 0, offset: 0, line: 0 };
     this.worker = this.#make(over.books ?? newBooks({ position, seq: 0 }, this.clock.nowMs()));
     this.bus.subscribe({
@@ -162,7 +164,7 @@ export class WorkerKit {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };
         },
-        encoder: new TextEncoder(),
+        encoder: this.#encoder,
         checkpoint: (changed) => {
           if (this.refuseCheckpoints) return Promise.reject(this.refuseCheckpoints);
           this.saved = changed;
