@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Registry as MetricsRegistry } from 'prom-client';
 import { registerProcessMetrics } from './admin/admin-metrics.ts';
@@ -8,6 +7,7 @@ import { BusMetrics } from './bus/embedded/bus-metrics.ts';
 import { lockDirectory } from './bus/embedded/directory-lock.ts';
 import { EmbeddedLog } from './bus/embedded/embedded-log.ts';
 import { NodeStorage } from './bus/embedded/node-storage.ts';
+import { readCaFile } from './config/ca-file.ts';
 import type { Config } from './config/config.ts';
 import { version } from './config/version.ts';
 import { createController } from './controller/controller.ts';
@@ -16,7 +16,6 @@ import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
 import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
-import { ConfigError } from './core/errors.ts';
 import type { AppId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
@@ -201,17 +200,8 @@ function openBus(
 
 async function openEgress(config: Config, common: Common): Promise<Egress> {
   const { egress } = config.drains;
-  const extra = egress.caFile === undefined ? {} : { extraPem: await readPem(egress.caFile) };
+  const extra = egress.caFile === undefined ? {} : { extraPem: await readCaFile(egress.caFile) };
   return createEgress({ ...egress, ...extra }, { ...common, registry: common.metricsRegistry });
-}
-
-async function readPem(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new ConfigError([`SPILLWAY_EGRESS_CA_FILE cannot be read (${code ?? 'error'}): ${file}`]);
-  }
 }
 
 function createDrains(

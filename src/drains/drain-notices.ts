@@ -91,13 +91,23 @@ export class DrainNotices {
 
   #tell(code: string, books: Books, text: string): void {
     if (this.#dueInMs(code) > 0) return;
-    const nowMs = this.#parts.clock.nowMs();
+    // An earlier life of the process may have told it in this interval.
+    const isFirst = !this.#lastMs.has(code);
     this.#lastMs.set(code, this.#parts.clock.monotonicMs());
-    const interval = Math.floor(nowMs / this.#options.intervalMs);
+    const interval = Math.floor(this.#parts.clock.nowMs() / this.#options.intervalMs);
     const id = `${code}-${this.#options.id}-${books.cursor.seq}-${interval}`;
-    this.#append(id, text).catch((error: unknown) => {
+    this.#tellOnce(id, text, isFirst ? interval : undefined).catch((error: unknown) => {
       this.#parts.logger.warn({ drainId: this.#options.id, err: error }, 'drain.notice_failed');
     });
+  }
+
+  async #tellOnce(id: string, text: string, lookInInterval: number | undefined): Promise<void> {
+    if (lookInInterval !== undefined) {
+      const since = lookInInterval * this.#options.intervalMs;
+      const from = await this.#parts.bus.seek(this.#options.app, { since });
+      if (await this.#isInLog(id, formatPosition(from))) return;
+    }
+    await this.#append(id, text);
   }
 
   /** When a pending notice may be written; undefined while none is pending. */

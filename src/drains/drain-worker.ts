@@ -309,6 +309,7 @@ export class DrainWorker implements Sink, BooksHolder {
       this.#rewindWhenBroken();
       await this.#waitForTurn();
       while (this.#mustRead()) await this.#source.read();
+      this.#source.filled();
       this.#waitingSinceMs ??= this.#source.lines > 0 ? this.#parts.clock.monotonicMs() : undefined;
       const waitMs = this.#waitMs();
       if (waitMs === 0 || this.#isFlushing) return;

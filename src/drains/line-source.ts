@@ -44,6 +44,7 @@ export class LineSource implements QueueHolder {
   /** Where the queue ends: the next line that is not in it. */
   #end: Place;
   #isLive = false;
+  #isFilling = false;
   #offeredOffset = -1;
   /** Counts rewinds, so that a read that was under way is not mistaken for one of the new place. */
   #generation = 0;
@@ -62,6 +63,10 @@ export class LineSource implements QueueHolder {
 
   get isLive(): boolean {
     return this.#isLive;
+  }
+
+  get isFilling(): boolean {
+    return this.#isFilling;
   }
 
   get bytes(): number {
@@ -131,9 +136,15 @@ export class LineSource implements QueueHolder {
   /** Reads the next page into the queue. Call only while not live. */
   async read(): Promise<void> {
     const generation = this.#generation;
+    this.#isFilling = true;
     const bytesMax = this.#budget.pageBytes(this.#options.readBytesMax);
     const page = await this.#bus.read(this.#end.position, bytesMax, this.#app);
     if (generation === this.#generation) this.#take(page);
+  }
+
+  /** What was read has been looked at: from now on it may be let go. */
+  filled(): void {
+    this.#isFilling = false;
   }
 
   /** Takes off what lies before `to`; what was released meanwhile is not read again that far. */

@@ -2,6 +2,8 @@
 export interface QueueHolder {
   readonly bytes: number;
   readonly isLive: boolean;
+  /** A batch is being read together: what was let go now would have to be read at once again, without end. */
+  readonly isFilling: boolean;
   /** Frees what it holds; the log still has it. */
   release(): void;
 }
@@ -66,7 +68,7 @@ export class QueueBudget {
   #largest(): QueueHolder | undefined {
     let largest: QueueHolder | undefined;
     for (const holder of this.#holders) {
-      if (holder.bytes === 0) continue;
+      if (holder.bytes === 0 || holder.isFilling) continue;
       const isWorse = !largest || (largest.isLive && !holder.isLive);
       const isAlike = largest?.isLive === holder.isLive && holder.bytes > largest.bytes;
       if (isWorse || isAlike) largest = holder;

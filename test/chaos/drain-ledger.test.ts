@@ -31,7 +31,7 @@ test('lines in order, once each, leave nothing to say', () => {
   ledger.batch('b', 2, bodyOf(3, 4), 2, 20);
   expect(ledger.snapshot()).toMatchObject({
     unique: 5,
-    outOfOrder: 0,
+    outOfOrder: [],
     faults: [],
     repeats: [],
     repeatedBatches: [],
@@ -42,9 +42,9 @@ test('lines in order, once each, leave nothing to say', () => {
 test('a gap is no disorder, the line that fills it is', () => {
   const ledger = ledgerOf();
   ledger.batch('a', 1, bodyOf(0, 2), 2, 10);
-  expect(ledger.snapshot().outOfOrder).toBe(0);
+  expect(ledger.snapshot().outOfOrder).toEqual([]);
   ledger.batch('b', 2, bodyOf(1), 1, 20);
-  expect(ledger.snapshot().outOfOrder).toBe(1);
+  expect(ledger.snapshot().outOfOrder).toEqual([{ source: 0, sequence: 1 }]);
 });
 
 test('a known Frame-Id is a repeated batch, the same lines under another one are duplicates', () => {

@@ -22,7 +22,8 @@ export interface DrainSnapshot {
   readonly repeatedOwnFault: number;
   /** Lines that came again without being recognisable. */
   readonly repeats: readonly Repeat[];
-  readonly outOfOrder: number;
+  /** Lines that first came after a later one of their source. */
+  readonly outOfOrder: readonly { readonly source: number; readonly sequence: number }[];
   /** What was wrong with a message or request by itself, with how often. */
   readonly faults: readonly (readonly [string, number])[];
   /** Lines that L10 in this drain's own stream said it will never get. */
@@ -53,7 +54,7 @@ export class DrainLedger {
   readonly #notices = new Map<string, number>();
   readonly #id = { app: 0, source: 0, sequence: 0 };
   #unique = 0;
-  #outOfOrder = 0;
+  readonly #outOfOrder: { source: number; sequence: number }[] = [];
   #repeatedOwnFault = 0;
 
   constructor(options: DrainLedgerOptions, lines: Lines) {
@@ -162,8 +163,10 @@ export class DrainLedger {
     const firstTick = source.take(id.sequence, tick);
     if (firstTick !== undefined) return add(this.#repeats, repeatKey(firstTick, tick), 1);
     this.#unique++;
-    if (id.sequence < source.next) this.#outOfOrder++;
-    else source.next = id.sequence + 1;
+    if (id.sequence < source.next) {
+      this.#outOfOrder.push({ source: id.source, sequence: id.sequence });
+    }
+    source.next = Math.max(source.next, id.sequence + 1);
     return undefined;
   }
 

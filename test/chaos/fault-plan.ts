@@ -1,7 +1,7 @@
 import { drainKinds } from './receiver-process.ts';
 import { Random } from './random.ts';
 import { faultModes, type FaultMode } from './receiver-mode.ts';
-import type { ProcessFault, Scenario } from './scenario.ts';
+import { otherChance, type ProcessFault, type Scenario } from './scenario.ts';
 
 /** One fault of the process under test, some time after it was last ready. */
 export interface PlannedProcessFault {
@@ -42,7 +42,6 @@ export function* processFaults(scenario: Scenario): Iterable<PlannedProcessFault
 }
 
 const doubleChance = 0.1;
-const otherChance = 0.1;
 
 /** Without end. Every mode comes first once, in order. */
 export function* receiverFaults(scenario: Scenario): Iterable<PlannedReceiverFault> {

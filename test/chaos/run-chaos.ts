@@ -27,6 +27,7 @@ export interface ChaosResult extends Verdict {
 }
 
 const livenessMsMax = 5_000;
+const watchEveryMs = 2_000;
 const triagedMax = 200;
 
 /** One run from an empty data directory to its verdict. `root` is where the sources under test are. */
@@ -152,24 +153,25 @@ class ChaosRun {
     this.#say('faults');
     const overrun = scenario.isOverrun ? await this.#firstDrainsDown() : undefined;
     const receivers = this.#harmReceivers();
+    const watching = this.#watchAll();
     await sleep(scenario.receiverFaultsOnlyMs);
     const planned = [...processFaults(scenario)];
     const last = planned.pop();
     for (const fault of planned) await this.#harmProcess(fault);
-    while ((await this.#sender.ask.progress()).produced < scenario.lines) await this.#watch();
+    while ((await this.#sender.ask.progress()).produced < scenario.lines) await sleep(500);
     const untilMs = performance.now() + meetMsMax;
-    while (performance.now() < untilMs && !(await this.#haveMetReceivers())) await this.#watch();
+    while (performance.now() < untilMs && !(await this.#haveMetReceivers())) await sleep(500);
     this.#isLoadOver = true;
     await receivers;
+    await watching;
     await overrun?.();
     // Everything is well but for a last crash, after which all drains try at once.
     if (last) await this.#harmProcess(last);
     await this.#sender.ask.stop();
   }
 
-  async #watch(): Promise<void> {
-    await sleep(500);
-    await this.#life.watch();
+  async #watchAll(): Promise<void> {
+    for (; !this.#isLoadOver; await sleep(watchEveryMs)) await this.#life.watch();
   }
 
   async #haveMetReceivers(): Promise<boolean> {
@@ -182,9 +184,13 @@ class ChaosRun {
     await sleep(fault.afterMs);
     const isUnderLoad = (await this.#sender.ask.progress()).acked > before;
     const startTick = this.#tick();
-    this.#say(`${fault.kind}${fault.againAfterMs === undefined ? '' : ', twice'}`);
+    this.#say(fault.kind);
     const isOver = await this.#inflict(fault);
-    if (isOver) await this.#life.start(fault.againAfterMs);
+    if (isOver && fault.againAfterMs !== undefined) this.#say('killed again while starting');
+    if (isOver) {
+      await this.#life.start(fault.againAfterMs);
+      await this.#life.watch();
+    }
     const { kind } = fault;
     this.#faults.push({ kind, startTick, endTick: this.#tick(), drain: undefined });
     if (fault.againAfterMs !== undefined && isOver) this.#hit.again++;

@@ -148,6 +148,7 @@ export class SpillwayLife {
 
   /** Looks at what must hold at any time, without counting anything. */
   async watch(): Promise<void> {
+    if (!this.#process) return;
     const samples = await this.metrics();
     if (samples) this.#judge(samples);
   }

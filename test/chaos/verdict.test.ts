@@ -28,7 +28,7 @@ function evidence(
         repeatedBatches: [],
         repeatedOwnFault: 0,
         repeats: [],
-        outOfOrder: 0,
+        outOfOrder: [],
         faults: [],
         announced: 0,
         notices: 0,
@@ -127,7 +127,7 @@ test("a stream repeats what it had under way at a fault of its own or of the pro
 });
 
 test.each([
-  ['order', evidence({}, { outOfOrder: 1 })],
+  ['order', evidence({}, { outOfOrder: [{ source: 0, sequence: 9 }] })],
   ['spurious', evidence({}, { faults: [['a line with wrong crc', 1]] })],
   ['spurious', evidence({}, { counts: [new Uint8Array(12).fill(1)] })],
   ['spurious', evidence({ rejected: 1 })],
@@ -140,6 +140,17 @@ test.each([
   const verdict = judge(found, limits);
   expect(verdict.result).toBe('failed');
   expect(failures(verdict)).toEqual([expect.stringMatching(`^${check}`)]);
+});
+
+test('a line that its sender gave up may come late', () => {
+  const outOfOrder = [{ source: 0, sequence: 9 }];
+  expect(judge(evidence({}, { outOfOrder }, 9), limits).result).toBe('passed');
+});
+
+test('what the last second before a power cut repeats is not in the share of repeated lines', () => {
+  const faults = [{ kind: 'power cut', startTick: 1000, endTick: 1020, drain: undefined }] as const;
+  const repeatedBatches = [{ firstTick: 990, againTick: 1030, lines: 5 }];
+  expect(judge(evidence({ faults }, { repeatedBatches }), limits).result).toBe('passed');
 });
 
 test('a run whose faults did not happen is invalid, not green; a failure in it is a failure', () => {

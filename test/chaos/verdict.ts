@@ -84,11 +84,7 @@ export function judge(evidence: Evidence, limits: VerdictLimits): Verdict {
   const checks = [
     ...lossChecks(evidence, missing),
     ...duplicateChecks(evidence, limits),
-    count(
-      'order',
-      'lines out of order',
-      sum(evidence.drains, ({ outOfOrder }) => outOfOrder),
-    ),
+    ...orderChecks(evidence),
     ...spuriousChecks(evidence),
     ...conservationChecks(evidence, missing),
     livenessCheck(evidence, limits),
@@ -181,7 +177,8 @@ function tallyDuplicates(
   if (drain.kind === 'https') {
     tally.https += drain.unique;
     for (const repeat of drain.repeatedBatches) {
-      tally.recognised += repeat.lines;
+      if (isExplained(repeat, cuts, powerCutWindowMs)) tally.cut += repeat.lines;
+      else tally.recognised += repeat.lines;
       if (isLate(repeat)) tally.late += repeat.lines;
     }
     for (const repeat of drain.repeats) {
@@ -197,6 +194,26 @@ function tallyDuplicates(
       tally.stream += repeat.lines;
     } else tally.early += repeat.lines;
   }
+}
+
+/**
+ * Lines come in the order in which they were accepted. What a sender gave up may be accepted after its next lines;
+ * such a line is late, and nobody's promise.
+ */
+function orderChecks({ sent, drains }: Evidence): Check[] {
+  const acked = new Map(sent.map((one) => [`${one.app} ${one.source}`, new NumberSet(one.acked)]));
+  let late = 0;
+  let givenUp = 0;
+  for (const { app, outOfOrder } of drains) {
+    for (const { source, sequence } of outOfOrder) {
+      if (acked.get(`${app} ${source}`)?.has(sequence) === true) late++;
+      else givenUp++;
+    }
+  }
+  return [
+    count('order', 'acknowledged lines after a later one', late),
+    info('order', 'lines that their sender had given up, after a later one', givenUp),
+  ];
 }
 
 function spuriousChecks({ sent, drains, rejected, surprises }: Evidence): Check[] {

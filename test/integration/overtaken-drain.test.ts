@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { FaultRig, type ShownDrain } from '../support/fault-rig.ts';
 import { NumberedSender } from '../support/numbered-sender.ts';
+import { hasTimeForAll } from '../support/needs.ts';
 import { frame } from '../support/records.ts';
 import { postLogs } from '../support/platform-client.ts';
 import { eventually } from '../support/spillway-process.ts';
@@ -35,7 +36,9 @@ async function sendPastRetention(rig: FaultRig): Promise<NumberedSender> {
   return sender;
 }
 
-for (const kill of ['never', 'as soon as the loss is noted', 'as soon as it is told'] as const) {
+const kills = ['as soon as the loss is noted', 'never', 'as soon as it is told'] as const;
+
+for (const kill of hasTimeForAll ? kills : kills.slice(0, 1)) {
   test(
     `retention overtakes a drain; kill -9 ${kill}: L10 to the drain, L10 to the tail, metric, counter and what is missing are one number`,
     { timeout: 60_000 },
@@ -47,6 +50,7 @@ for (const kill of ['never', 'as soon as the loss is noted', 'as soon as it is t
       // A process that has nothing in memory of what it could not deliver.
       await rig.restart('SIGKILL');
       await eventually('the loss is noted', async () => (await rig.drain()).messages.lost > 0);
+      const { lost: noted } = (await rig.drain()).messages;
       if (kill === 'as soon as the loss is noted') await rig.restart('SIGKILL');
       const tailed = async (): Promise<string[]> =>
         (await rig.tail()).filter((line) => line.includes('Error L10'));
@@ -63,9 +67,11 @@ for (const kill of ['never', 'as soon as the loss is noted', 'as soon as it is t
       const missing = [...sender.acked].filter((n) => !rig.arrived.has(n)).length;
       expect(missing).toBeGreaterThan(500);
       expect(messages.lost).toBe(missing);
-      expect(rig.told).toHaveLength(1);
-      expect(countIn(rig.told[0] ?? '')).toBe(missing);
-      expect((await tailed()).map(countIn)).toEqual([missing]);
+      expect(sum(rig.told.map(countIn))).toBe(missing);
+      const shown = (await tailed()).map(countIn);
+      expect(sum(shown)).toBe(missing);
+      // The notice itself may fill a segment, and so let retention take one more: that is a second loss.
+      if (noted === missing) expect([rig.told.length, shown.length]).toEqual([1, 1]);
       if (kill === 'never') {
         expect(await rig.metric('spillway_drain_messages_total', 'lost')).toBe(missing);
       }
@@ -73,7 +79,7 @@ for (const kill of ['never', 'as soon as the loss is noted', 'as soon as it is t
       expect(sender.outOfOrder(rig.arrived)).toBe(0);
       expect(rig.batches.faults).toEqual([]);
       // Its own notice is the one line that the drain was not sent as a line.
-      expect(messages).toMatchObject({ filtered: 1, dropped: 0, refused: 0 });
+      expect(messages).toMatchObject({ filtered: shown.length, dropped: 0, refused: 0 });
     },
   );
 }

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { FaultRig } from '../support/fault-rig.ts';
+import { hasTimeForAll } from '../support/needs.ts';
 import { NumberedSender } from '../support/numbered-sender.ts';
 import { eventually } from '../support/spillway-process.ts';
 
-/** STOP_ROUNDS=100 for a long look. */
-const rounds = Number(process.env['STOP_ROUNDS'] ?? 5);
+const rounds = hasTimeForAll ? 20 : 3;
 
 test(
   `SIGTERM under load, ${rounds} times: exit 0, every acknowledged line arrives, no batch comes twice`,

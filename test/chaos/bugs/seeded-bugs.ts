@@ -209,12 +209,21 @@ const nothing: FramesPart`,
     caughtBy: ['duplicates'],
     replacements: [
       {
-        file: worker,
-        old: 'await this.#drain.deliver(batch, this.#stop.signal)',
-        by: `await this.#drain.deliver(
-        this.#attempts === 0 ? batch : { ...batch, id: batch.id.slice(0, -2) + String(10 + (this.#attempts % 90)) },
-        this.#stop.signal,
-      )`,
+        file: 'src/drains/https/https-drain.ts',
+        old: '      batch.id,\n    ];\n',
+        by: '      newId(batch.id),\n    ];\n',
+      },
+      {
+        file: 'src/drains/https/https-drain.ts',
+        old: 'const compress = ',
+        by: `const sentIds = new Map<string, number>();
+function newId(id: string): string {
+  const times = (sentIds.get(id) ?? 0) + 1;
+  sentIds.set(id, times);
+  return times === 1 ? id : id.slice(0, -2) + String(9 + times);
+}
+
+const compress = `,
       },
     ],
   },
