@@ -71,7 +71,7 @@ const gate = new DrainGate({
 /** Lets the URL in as the API would, and delivers the lines, not to its host but to this port of ours. */
 export async function deliver(
   url: string,
-  to: { port: number; extraPem?: string },
+  to: { port: number; extraPem?: string; batchId?: string },
   messages: readonly (string | Buffer)[],
 ): Promise<Delivery> {
   const verdict = gate.check(url);
@@ -97,7 +97,7 @@ export async function deliver(
   encoder.encode(stored(...messages), 0, messages.length, out, createLineFilter(plan.options));
   encoder.finish(out);
   const batch: Batch = {
-    id: '000000070000000002a5000000000002',
+    id: to.batchId ?? '000000070000000002a5000000000002',
     to: { logId: '0123456789abcdef', partition: 0, offset: 8, line: 0 },
     messages: out.messages,
     body: out.take(),
