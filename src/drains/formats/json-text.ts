@@ -21,7 +21,7 @@ export function jsonOf(members: Readonly<Record<string, unknown>>): string | und
 }
 
 function mayBeObject(text: string): boolean {
-  return /^\s*\{/.test(text) && /\}\s*$/.test(text.slice(-16));
+  return text.trimStart().startsWith('{') && text.trimEnd().endsWith('}');
 }
 
 /** A number with more digits than a double has. */

@@ -12,8 +12,8 @@ import { severityWords } from './severity.ts';
  */
 export class OtlpEncoder implements Encoder {
   readonly #reader: LineReader;
-  /** Of the resource whose records are being written; nothing is open while the body is empty. */
-  #resource = '';
+  /** Whose records are being written; nothing is open while the body is empty. */
+  #open: Resource | undefined;
 
   constructor(options: LineReaderOptions) {
     this.#reader = new LineReader(options);
@@ -45,16 +45,17 @@ export class OtlpEncoder implements Encoder {
   }
 
   /** The record with whatever has to be opened or closed before it. */
-  #next(line: ReadLine, out: FrameBuilder): { resource: string; text: string } {
-    const resource = resourceOf(line);
+  #next(line: ReadLine, out: FrameBuilder): { resource: Resource; text: string } {
+    const isSame = this.#open !== undefined && isOf(this.#open, line);
+    const resource = isSame && this.#open ? this.#open : resourceOf(line);
     const record = recordOf(line);
-    if (out.length === 0) return { resource, text: requestStart + resource + record };
-    if (resource === this.#resource) return { resource, text: `,${record}` };
-    return { resource, text: `${resourceEnd},${resource}${record}` };
+    if (out.length === 0) return { resource, text: requestStart + resource.start + record };
+    if (isSame) return { resource, text: `,${record}` };
+    return { resource, text: `${resourceEnd},${resource.start}${record}` };
   }
 
-  #append(resource: string, text: string, bytes: number, out: FrameBuilder): void {
-    this.#resource = resource;
+  #append(resource: Resource, text: string, bytes: number, out: FrameBuilder): void {
+    this.#open = resource;
     appendText(text, bytes, out);
     out.messages++;
   }
@@ -65,14 +66,24 @@ const requestStart = '{"resourceLogs":[';
 const resourceEnd = ']}]}';
 const requestEnd = `${resourceEnd}]}`;
 
-function resourceOf({ app, proc, host }: ReadLine): string {
+interface Resource extends Pick<ReadLine, 'app' | 'proc' | 'host'> {
+  /** Its JSON up to the first record. */
+  readonly start: string;
+}
+
+function isOf(resource: Resource, { app, proc, host }: ReadLine): boolean {
+  return resource.app === app && resource.proc === proc && resource.host === host;
+}
+
+function resourceOf({ app, proc, host }: ReadLine): Resource {
   const attributes = [
     attribute('service.name', app ?? 'unknown_service'),
     ...(proc === undefined ? [] : [attribute('service.instance.id', proc)]),
     ...(host === undefined ? [] : [attribute('host.name', host)]),
   ];
   const resource = JSON.stringify({ attributes });
-  return `{"resource":${resource},"scopeLogs":[{"scope":{"name":"spillway"},"logRecords":[`;
+  const start = `{"resource":${resource},"scopeLogs":[{"scope":{"name":"spillway"},"logRecords":[`;
+  return { app, proc, host, start };
 }
 
 function recordOf(line: ReadLine): string {
@@ -105,8 +116,7 @@ function syslogSeverity(severity: number): object {
 function nanoseconds(time: string): string {
   const fraction = /\.(\d+)/.exec(time)?.[1] ?? '';
   const seconds = Date.parse(time.replace(/\.\d+/, '')) / 1000;
-  const nanos = BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
-  return String(nanos < 0n ? 0n : nanos);
+  return seconds > 0 ? `${seconds}${fraction.padEnd(9, '0')}` : '0';
 }
 
 /** Trace context where the line has it under one of its usual names; ids of zeros are none (W3C Trace Context). */

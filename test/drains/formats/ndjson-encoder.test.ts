@@ -65,6 +65,7 @@ test('msg is the message where there is none, and else the line itself is', () =
   expect(object('{"msg":"hi","n":1}')).not.toHaveProperty('msg');
   expect(object('{"msg":"a","message":"b"}')).toMatchObject({ msg: 'a', message: 'b' });
   expect(object('{"n":1}')).toMatchObject({ message: '{"n":1}', n: 1 });
+  expect(object(` {"msg":"hi"}${' '.repeat(30)}`)).toMatchObject({ message: 'hi' });
   expect(object('{"msg":{"deep":1}}')).toMatchObject({ msg: { deep: 1 } });
 });
 
