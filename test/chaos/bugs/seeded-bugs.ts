@@ -145,9 +145,9 @@ const nothing: FramesPart`,
     replacements: [
       {
         file: worker,
-        old: '    if (cut.overflow) this.#isOwedSent = true;\n',
+        old: '    if (!this.#isStream) await this.#saveInflight(cut);\n',
         by: `    if (this.#isFlushing && !this.#isStream) return this.#delivered(cut, 0);
-    if (cut.overflow) this.#isOwedSent = true;\n`,
+    if (!this.#isStream) await this.#saveInflight(cut);\n`,
       },
     ],
   },
