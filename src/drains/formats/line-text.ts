@@ -44,10 +44,12 @@ const markBytesMax = 25;
  * escapes. Each alternative stops at the next ESC, so that the whole is linear.
  */
 const ansiSequence =
+  // oxlint-disable-next-line no-control-regex
   /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)|[ -/]*[0-~])/g;
 
 /** As foreman prints it: colour of the process, an optional time, name and number padded, `| `, colour off. */
 const foremanPrefix =
+  // oxlint-disable-next-line no-control-regex
   /^(?:\u001b\[[0-9;]*m)?(?:\d\d:\d\d:\d\d )?[A-Za-z0-9_-]{1,64}\.\d{1,6} {0,64}\| (?:\u001b\[0?m)?/;
 
 function keptBytes(text: Buffer, limit: number): number {

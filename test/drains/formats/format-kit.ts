@@ -2,7 +2,7 @@ import type { EncodableLines, Encoder, LineFilter } from '../../../src/drains/fo
 import { FrameBuilder } from '../../../src/drains/formats/frame-builder.ts';
 
 export const plainText = { stripAnsi: false, stripPrefix: false, messageBytesMax: Infinity };
-export const receivedAtMs = Date.UTC(2026, 0, 1, 0, 0, 1, 500);
+const receivedAtMs = Date.UTC(2026, 0, 1, 0, 0, 1, 500);
 
 /** Messages as they are stored. */
 export function stored(...messages: (string | Buffer)[]): EncodableLines & { lines: number } {

@@ -91,17 +91,11 @@ export class ModelledDrain {
     const ends = Object.fromEntries(outcomes.map((o) => [o, next.counts[o] - counts[o]]));
     const range = Array.from({ length: to - from }, (_, i) => from + i);
     const of = (o: string): number => ends[o] ?? 0;
-    this.#must(
-      outcomes.every((o) => of(o) >= 0),
-      'a counter went back',
-    );
+    this.#must(outcomes.every((o) => of(o) >= 0), 'a counter went back');
     if (of('dropped') > 0) this.#must(next.isDisabled && of('dropped') === range.length, 'dropped');
     else if (of('lost') > 0) {
       this.#must(of('lost') === range.length, 'lost with others');
-      this.#must(
-        range.every((seq) => this.#app.isGone(seq)),
-        `lost, but there: ${from}–${to}`,
-      );
+      this.#must(range.every((seq) => this.#app.isGone(seq)), `lost, but there: ${from}–${to}`);
     } else {
       const wanted = range.filter((seq) => this.#isWanted(seq));
       this.#must(of('filtered') === range.length - wanted.length, 'filtered');
@@ -130,8 +124,7 @@ export class ModelledDrain {
     this.#bodies.set(id, { text, wasRefused: answer === 'split' || answer === 'refused' });
     const again = this.#again;
     const isCut = this.#app.unreadable.size > 0 || (again && this.#app.isGone(again.fromSeq));
-    if (again && !isCut)
-      this.#must(again.id === id, `batch ${again.id} is to come again, not ${id}`);
+    if (again && !isCut) this.#must(again.id === id, `batch ${again.id} is to come again, not ${id}`);
   }
 
   #isWanted(seq: number): boolean {

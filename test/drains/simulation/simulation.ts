@@ -105,9 +105,7 @@ export class Simulation {
     else if (chance < 94) this.#rot();
     else for (const { worker } of this.#drains) void worker.condition;
     // From milliseconds to hours.
-    await this.#clock.advance(
-      random.isLikely(0.3) ? 0 : Math.ceil(10 ** (random.fraction() * 6.8)),
-    );
+    await this.#clock.advance(random.isLikely(0.3) ? 0 : Math.ceil(10 ** (random.fraction() * 6.8)));
   }
 
   async #addDrain(app: AppId): Promise<void> {
@@ -136,27 +134,11 @@ export class Simulation {
       random,
       isStream,
       saw: (attempt) => {
-        if (process.env['T'])
-          console.log(
-            this.#clock.monotonicMs(),
-            'saw',
-            id,
-            attempt.batch.id,
-            attempt.isTaken,
-            JSON.stringify(attempt.delivery),
-            JSON.stringify(attempt.texts).slice(0, 150),
-          );
+        if (process.env['T']) console.log(this.#clock.monotonicMs(), 'saw', id, attempt.batch.id, attempt.isTaken, JSON.stringify(attempt.delivery), JSON.stringify(attempt.texts).slice(0,150));
         this.#guard(() => modelled.attempted(attempt));
       },
     });
-    const drain = {
-      options,
-      isStream,
-      start,
-      receiver,
-      model: modelled,
-      breakOff: () => undefined,
-    };
+    const drain = { options, isStream, start, receiver, model: modelled, breakOff: () => undefined };
     this.#drains.push(drain as unknown as SimulatedDrain);
   }
 
@@ -202,15 +184,7 @@ export class Simulation {
         },
         checkpoint: (changed) => {
           if (life.isOver || !changed) return never;
-          if (process.env['T'])
-            console.log(
-              this.#clock.monotonicMs(),
-              'wrote',
-              id,
-              changed.cursor.seq,
-              JSON.stringify(changed.inflight.map((i) => [i.from.seq, i.lines])),
-              JSON.stringify(changed.counts),
-            );
+          if (process.env['T']) console.log(this.#clock.monotonicMs(), 'wrote', id, changed.cursor.seq, JSON.stringify(changed.inflight.map((i) => [i.from.seq, i.lines])), JSON.stringify(changed.counts));
           this.#guard(() => drain.model.wrote(changed));
           this.#journal.write(id, changed, this.#clock.monotonicMs());
           return Promise.resolve();
