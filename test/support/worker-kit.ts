@@ -120,15 +120,23 @@ export class WorkerKit {
   readonly #options: DrainWorkerOptions;
   readonly #isStream: boolean;
   readonly #encoder: BatchEncoder;
+  readonly #budget: QueueBudget;
 
   constructor(
     options: Partial<DrainWorkerOptions> = {},
-    over: { bus?: MemoryLog; isStream?: boolean; books?: Books; encoder?: BatchEncoder } = {},
+    over: {
+      bus?: MemoryLog;
+      isStream?: boolean;
+      books?: Books;
+      encoder?: BatchEncoder;
+      queuesBytesMax?: number;
+    } = {},
   ) {
     this.bus = over.bus ?? new MemoryLog();
     this.#options = { ...workerDefaults, ...options };
     this.#isStream = over.isStream ?? false;
     this.#encoder = over.encoder ?? new TextEncoder();
+    this.#budget = new QueueBudget({ queuesBytesMax: over.queuesBytesMax ?? 1 << 30 });
     const position = { logId: this.bus.logId, partition: 0, offset: 0, line: 0 };
     this.worker = this.#make(over.books ?? newBooks({ position, seq: 0 }, this.clock.nowMs()));
     this.bus.subscribe({
@@ -159,7 +167,7 @@ export class WorkerKit {
       this.#options,
       {
         bus,
-        budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
+        budget: this.#budget,
         makeDrain: (events) => {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };
