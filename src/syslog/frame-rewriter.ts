@@ -33,15 +33,18 @@ export class FrameRewriter {
     this.#rules = rules;
   }
 
-  /** Keeps the frame in [start, end) of the body, whose parts `header` names. */
-  keep(start: number, end: number, header: Header): void {
+  /**
+   * Keeps the frame in [start, end) of the body, whose parts `header` names. `skippedBytes` of its text came and are
+   * not in the body; then what is there of the text is longer than it may be.
+   */
+  keep(start: number, end: number, header: Header, skippedBytes = 0): void {
     const { messageBytesMax, token } = this.#rules;
     const isLong =
       header.messageEnd - header.messageStart > messageBytesMax &&
       textEnd(this.#body, header) - header.messageStart > messageBytesMax;
     if (isLong || hasToken(this.#body, header, token)) {
       this.#flushRun();
-      this.#rewrite(header, isLong);
+      this.#rewrite(header, isLong, skippedBytes);
       this.#runStart = this.#runEnd = end;
       return;
     }
@@ -69,12 +72,13 @@ export class FrameRewriter {
   }
 
   /** The octet count is that of the new message. */
-  #rewrite(header: Header, isLong: boolean): void {
+  #rewrite(header: Header, isLong: boolean, skippedBytes: number): void {
     const { token, name } = this.#rules;
     const body = this.#body;
     const end = textEnd(body, header);
     const keptEnd = isLong ? cutAt(body, header.messageStart, this.#rules.messageBytesMax) : end;
-    const mark = isLong ? Buffer.from(` [… ${end - keptEnd} bytes cut]`) : undefined;
+    const cutBytes = end - keptEnd + skippedBytes;
+    const mark = isLong ? Buffer.from(` [… ${cutBytes} bytes cut]`) : undefined;
     if (isLong) this.cut++;
     const grown = fieldsEqual(body, header, token) * (name.length - token.length);
     const bytes =
