@@ -14,6 +14,7 @@ import {
   type RsyslogSenderOptions,
 } from '../support/rsyslog-sender.ts';
 import { eventually } from '../support/spillway-process.ts';
+import { hasSyslogNgSender, SyslogNgSender } from '../support/syslog-ng-sender.ts';
 
 const lineCount = 20_000;
 const lines = Array.from({ length: lineCount }, (_, n) => numberedLine(n)).join('');
@@ -86,6 +87,23 @@ withRsyslog.each<
   await using sender = await RsyslogSender.start(options, lines);
   await expectAll(pipeline);
   await sender.stop();
+  expect(pipeline.batches.faults).toEqual([]);
+});
+
+testNeeding(
+  'syslog-ng',
+  hasSyslogNgSender,
+  'unpack its packages into .cache/syslog-ng',
+)('syslog-ng sends over TLS, framed by LF: every line arrives, in order, none twice', async () => {
+  await using doors = await openDoors();
+  const { pipeline, directory, caFile } = doors;
+  const { port } = new URL(pipeline.spillway.syslogUrls[1] ?? '');
+  const data = `[spillway@32473 token=\\"${pipeline.token}\\"]`;
+  // As in docs/operations.md.
+  const destination = `network("localhost" port(${port}) transport("tls") tls(ca-file("${caFile}"))
+      template("<$PRI>1 $ISODATE $HOST $PROGRAM \${PID:--} - ${data} $MESSAGE\\n"));`;
+  await using _sender = await SyslogNgSender.start(join(directory, 'sender'), destination, lines);
+  await expectAll(pipeline);
   expect(pipeline.batches.faults).toEqual([]);
 });
 
