@@ -21,7 +21,11 @@ export interface AppProcessOptions {
 }
 
 export interface AppProcessParts {
-  readonly start: (onFatal: (error: unknown, exitCode: number) => void) => Promise<RunningApp>;
+  /** `stopping` aborts at the first signal: a start that waits for something then gives up. */
+  readonly start: (
+    onFatal: (error: unknown, exitCode: number) => void,
+    stopping: AbortSignal,
+  ) => Promise<RunningApp>;
   readonly signals: { on(name: NodeJS.Signals, listener: (name: NodeJS.Signals) => void): unknown };
   readonly exit: (code: number) => void;
   readonly announce: (line: string) => void;
@@ -40,19 +44,27 @@ export const exitCodes = {
 
 /**
  * The life of the process: start → say where it listens → wait for a signal → close → exit.
- * A signal during the start is obeyed right after it; a second one ends the process at once.
+ * A signal during the start is obeyed right after it, or at once where the start waits for the disk; a second one
+ * ends the process at once.
  */
 export async function runApp(options: AppProcessOptions, parts: AppProcessParts): Promise<void> {
   const { logger } = parts;
   const stop = whenSignalled(options, parts);
+  const stopping = new AbortController();
+  void stop.then((signal) => stopping.abort(new Error(`stopped by ${signal}`)));
   const onFatal = (error: unknown, exitCode: number): void => {
     logger.error({ err: error, exitCode }, 'process.fatal');
     parts.exit(exitCode);
   };
   let app: RunningApp;
   try {
-    app = await parts.start(onFatal);
+    app = await parts.start(onFatal, stopping.signal);
   } catch (error) {
+    if (stopping.signal.aborted && isCausedBy(error, stopping.signal.reason)) {
+      logger.info({}, 'process.stopped');
+      parts.exit(exitCodes.ok);
+      return;
+    }
     parts.exit(reportFailedStart(error, parts));
     return;
   }
@@ -65,6 +77,11 @@ export async function runApp(options: AppProcessOptions, parts: AppProcessParts)
   if (app.firstStart) for (const line of firstSteps(publicUrl)) parts.announce(line);
   logger.info({ signal: await stop }, 'process.stopping');
   parts.exit(await close(app, options, parts));
+}
+
+/** An aborted wait rejects with the signal's reason, or with an error that names it as its cause. */
+function isCausedBy(error: unknown, reason: unknown): boolean {
+  return error === reason || (error instanceof Error && error.cause === reason);
 }
 
 /** Resolves at the first signal. */

@@ -8,6 +8,7 @@ import { BusMetrics } from './bus/embedded/bus-metrics.ts';
 import { lockDirectory } from './bus/embedded/directory-lock.ts';
 import { EmbeddedLog } from './bus/embedded/embedded-log.ts';
 import { NodeStorage } from './bus/embedded/node-storage.ts';
+import { readCaFile } from './config/ca-file.ts';
 import type { Config } from './config/config.ts';
 import { version } from './config/version.ts';
 import { createController } from './controller/controller.ts';
@@ -22,10 +23,12 @@ import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
 import type { Service } from './core/service.ts';
+import { openPatiently } from './disk-patience.ts';
 import { createDrainWorker } from './drains/create-drain-worker.ts';
 import { DrainGate } from './drains/drain-gate.ts';
 import { DrainManager } from './drains/drain-manager.ts';
 import { DrainMetrics } from './drains/drain-metrics.ts';
+import { QueueBudget } from './drains/queue-budget.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { TcpQueues } from './drains/syslog/tcp-queues.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
@@ -59,6 +62,8 @@ export interface AppParts {
   readonly onFatal: (error: unknown, exitCode: number) => void;
   /** For whoever started the program, on the terminal. */
   readonly announce: (line: string) => void;
+  /** Aborts when the process is to stop: a start that waits for the disk then gives up. */
+  readonly stopping: AbortSignal;
 }
 
 /** What every part gets. */
@@ -104,11 +109,20 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     parts: () => new Map([...readiness].map(([name, part]) => [name, part.problem()])),
   });
   lifecycle.add('admin', admin);
-  const door = lifecycle.add('door', new PublicServer(config.http));
+  const door = lifecycle.add('door', new PublicServer(config.http, common));
   const doorUrl = await door.listen();
 
-  const registry = lifecycle.add('registry', await openRegistry(config, common));
-  const bus = lifecycle.add('bus', await openBus(config, common, storage));
+  const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
+    openPatiently(name, open, config.process, { ...common, readiness });
+  const busMetrics = new BusMetrics(metricsRegistry);
+  const registry = lifecycle.add(
+    'registry',
+    await patiently('registry', () => openRegistry(config, common)),
+  );
+  const bus = lifecycle.add(
+    'bus',
+    await patiently('log', () => openBus(config, { ...common, storage, metrics: busMetrics })),
+  );
   const router = lifecycle.add(
     'router',
     new Router({ bus, metrics: new RouterMetrics(metricsRegistry) }),
@@ -134,6 +148,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
       logStreams: tail,
       drainGate: new DrainGate(urlPolicy(config, egress)),
       appHead: { headOf: (app) => headOf(bus, app) },
+      drainWatch: drains,
     },
   );
   lifecycle.add('controller', controller);
@@ -148,9 +163,12 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   await ingest.start(recentRecords(bus, config.ingest.repeatWindowMs, common.clock));
   const unlisten = registry.onChange(() => ingest.tokensChanged());
   lifecycle.add('ingest', {
-    close: (signal) => {
+    close: async (signal) => {
       unlisten();
-      return ingest.close(signal);
+      // A body that trickles in must not use up the time in which tails end properly and drains are flushed.
+      const own = new AbortController();
+      const cancel = common.clock.after(config.process.shutdownMsMax / 4, () => own.abort());
+      await ingest.close(AbortSignal.any([signal, own.signal])).finally(cancel);
     },
   });
 
@@ -182,21 +200,17 @@ async function openRegistry(config: Config, common: Common): Promise<Registry> {
   );
 }
 
-async function openBus(config: Config, common: Common, storage: NodeStorage): Promise<EmbeddedLog> {
-  return EmbeddedLog.open(config.bus, {
-    ...common,
-    storage,
-    metrics: new BusMetrics(common.metricsRegistry),
-    onFatal: (error) => common.onFatal(error, ioErrorExit),
-  });
+function openBus(
+  config: Config,
+  parts: Common & { readonly storage: NodeStorage; readonly metrics: BusMetrics },
+): Promise<EmbeddedLog> {
+  const onFatal = (error: unknown): void => parts.onFatal(error, ioErrorExit);
+  return EmbeddedLog.open(config.bus, { ...parts, onFatal });
 }
 
 async function openEgress(config: Config, common: Common): Promise<Egress> {
   const { egress } = config.drains;
-  const extra =
-    egress.caFile === undefined
-      ? {}
-      : { extraPem: await readPem('SPILLWAY_EGRESS_CA_FILE', egress.caFile) };
+  const extra = egress.caFile === undefined ? {} : { extraPem: await readCaFile(egress.caFile) };
   return createEgress({ ...egress, ...extra }, { ...common, registry: common.metricsRegistry });
 }
 
@@ -255,6 +269,7 @@ function createDrains(
   const workerParts = {
     ...parts,
     metrics,
+    budget: new QueueBudget(drains),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
   };

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { exitCodes, runApp } from './app-process.ts';
+import { readCaFile } from './config/ca-file.ts';
 import { parseConfig } from './config/config.ts';
 import { readEnv } from './config/env.ts';
 import { helpText } from './config/help.ts';
@@ -15,9 +16,7 @@ async function main(args: readonly string[]): Promise<void> {
     case 'start':
       return start();
     case 'check-config':
-      parseConfig(readEnv(), { strict: true }).warnings.forEach(complain);
-      process.stdout.write('the configuration is valid\n');
-      return;
+      return checkConfig();
     case '--help':
     case '-h':
     case 'help':
@@ -31,6 +30,15 @@ async function main(args: readonly string[]): Promise<void> {
     default:
       return refuse(`unknown command "${command}"`);
   }
+}
+
+/** As a start would judge, and stricter: files that are named must be there, names that are not ours are problems. */
+async function checkConfig(): Promise<void> {
+  const { config, warnings } = parseConfig(readEnv(), { strict: true });
+  const { caFile } = config.drains.egress;
+  if (caFile !== undefined) await readCaFile(caFile);
+  warnings.forEach(complain);
+  process.stdout.write('the configuration is valid\n');
 }
 
 async function start(): Promise<void> {
@@ -49,7 +57,7 @@ async function start(): Promise<void> {
   // Loaded only to start: help and check-config answer without the whole server.
   const { createApp } = await import('./app.ts');
   await runApp(config.process, {
-    start: (onFatal) => createApp(config, { logger, onFatal, announce }),
+    start: (onFatal, stopping) => createApp(config, { logger, onFatal, announce, stopping }),
     signals: process,
     exit: (code) => process.exit(code),
     announce,

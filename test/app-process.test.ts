@@ -91,6 +91,19 @@ test('a signal during the start is obeyed after it', async () => {
   expect(run.exits).toEqual([0]);
 });
 
+test('a start that waits for something gives up at a signal, and that is a good end', async () => {
+  const run = new Run({
+    start: (_onFatal, stopping) =>
+      new Promise((_resolve, reject) => {
+        stopping.addEventListener('abort', () => reject(stopping.reason as Error));
+      }),
+  });
+  run.begin();
+  run.signals.emit('SIGTERM', 'SIGTERM');
+  await run.ended;
+  expect(run.exits).toEqual([0]);
+});
+
 test('a fatal error ends the process with its code, without a close', async () => {
   const run = new Run();
   await run.start();
@@ -141,7 +154,7 @@ class Run {
   onFatal: (error: unknown, exitCode: number) => void = () => undefined;
   readonly #parts: AppProcessParts;
 
-  constructor(fake: Partial<RunningApp> & { start?: () => Promise<RunningApp> } = {}) {
+  constructor(fake: Partial<RunningApp> & { start?: AppProcessParts['start'] } = {}) {
     const app: RunningApp = {
       publicUrl: 'http://127.0.0.1:1',
       adminUrl: 'http://127.0.0.1:2',
@@ -152,9 +165,9 @@ class Run {
     };
     const log = (level: string) => (_: object, event: string) => this.logged.push([level, event]);
     this.#parts = {
-      start: (onFatal) => {
+      start: (onFatal, stopping) => {
         this.onFatal = onFatal;
-        return fake.start?.() ?? Promise.resolve(app);
+        return fake.start?.(onFatal, stopping) ?? Promise.resolve(app);
       },
       signals: this.signals,
       exit: (code) => this.exits.push(code),

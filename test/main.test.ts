@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { variables } from '../src/config/variables.ts';
@@ -40,6 +42,24 @@ test('check-config refuses a name that is not ours, beside every other problem',
   expect([code, stdout]).toEqual([78, '']);
   expect(stderr).toContain('did you mean SPILLWAY_LISTEN?');
   expect(stderr).toContain('SPILLWAY_PARTITIONS is not a whole number');
+});
+
+test.each([
+  ['/nowhere/ca.pem', 'cannot be read (ENOENT)'],
+  [join(root, 'package.json'), 'is not a file of PEM certificates'],
+])('check-config and a start refuse the CA file %s alike', async (file, problem) => {
+  const env = {
+    SPILLWAY_EGRESS_CA_FILE: file,
+    SPILLWAY_LISTEN: '127.0.0.1:0',
+    SPILLWAY_ADMIN_LISTEN: '127.0.0.1:0',
+    SPILLWAY_DATA_DIR: await mkdtemp(join(tmpdir(), 'spillway-main-')),
+  };
+  for (const command of ['check-config', 'start']) {
+    const { code, stderr } = await spillway([command], env);
+    expect(code).toBe(78);
+    expect(stderr).toContain(`SPILLWAY_EGRESS_CA_FILE ${problem}: ${file}`);
+  }
+  await rm(env.SPILLWAY_DATA_DIR, { recursive: true });
 });
 
 test('does not start with an environment that is wrong', async () => {

@@ -31,9 +31,18 @@ export interface LogBus extends Service {
   seek(app: AppId, to: { linesBack: number } | { since: number }): Promise<Position>;
   /** Lines of the app in [from, to), counted from the index. */
   count(app: AppId, from: Position, to: Position): Promise<number>;
+  /** What the app's lines from `from` on weigh, roughly: see {@link Weight}. */
+  weigh(app: AppId, from: Position): Promise<Weight>;
   /** The ends of a partition; with `app`, also that app's numbers there. */
   bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }>;
   readonly checkpoints: CheckpointStore;
+}
+
+export interface Weight {
+  /** In the log, headers included. An estimate where there is much of it. */
+  readonly bytes: number;
+  /** Receipt time of the first of them, ms since 1970; undefined when there is none. */
+  readonly sinceMs: number | undefined;
 }
 
 /** A record as the bus hands it out. */
@@ -80,7 +89,12 @@ export interface Subscription {
   close(): void;
 }
 
-/** A value that JSON can carry; `null` deletes the key. */
+/**
+ * A value that JSON can carry; `null` deletes the key. A field `reached: [logId, app, offset, seq]` says that the
+ * app's lines before number `seq` and that log's records before `offset` have been handed out: should they be found corrupt at a start,
+ * the log gives neither again. It then puts down `uncounted:<app>` with that `seq`: how many lines are missing before
+ * it is not known, but for a lower bound.
+ */
 export type Entry = { readonly [field: string]: unknown } | null;
 export type Entries = ReadonlyMap<string, Exclude<Entry, null>>;
 

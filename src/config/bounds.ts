@@ -15,6 +15,10 @@ export const bounds = {
     exitGraceMs: 1 * secondMs,
     /** Ctrl-C under npm reaches us twice, from the terminal and from npm; that is one wish to stop. */
     signalRepeatMs: 100,
+    /** A start on a full disk looks for space this often. */
+    diskFullRetryMs: 1 * secondMs,
+    /** A start on a disk that fails copies up to a segment each time. */
+    diskFailedRetryMs: 5 * secondMs,
   },
 
   admin: {
@@ -33,6 +37,9 @@ export const bounds = {
     requestMsMax: 60 * secondMs,
     /** Lines come in bursts: a connection is worth keeping, longer than the minute that proxies keep theirs. */
     keepAliveMsMax: 75 * secondMs,
+    /** Until the start is done requests are held, no longer than log-shuttle waits: see `ingest.holdMsMax`. */
+    startHoldMsMax: 4 * secondMs,
+    startRetryAfterMs: 5 * secondMs,
   },
 
   bus: {
@@ -124,6 +131,8 @@ export const bounds = {
   },
 
   drains: {
+    /** Queued lines of all drains together; used up, the largest laggard lets go, and reads its lines again later. */
+    queuesBytesMax: 256 * mib,
     worker: {
       /** Lines waiting in memory for one drain; beyond it the drain lags and reads the log. */
       queueBytesMax: 4 * mib,
@@ -140,6 +149,8 @@ export const bounds = {
       disableAfterMs: 5 * dayMs,
       /** Requests spent on finding the offending lines of one batch. */
       splitRequestsMax: 20,
+      /** A receiver's limit seldom changes; a batch that it has to refuse is sent in vain. */
+      smallBatchMs: 10 * minuteMs,
     },
     manager: {
       /** A registry that could not be read is read again after this. */

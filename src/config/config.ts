@@ -30,7 +30,7 @@ export interface Config {
     readonly segmentBytes: number;
     /** Lowered by a small disk to half of its free space plus the log's own bytes. */
     readonly retentionBytesMax: number;
-    /** Nobody chose the size: a small disk lowers it to half of the free space plus the log's own bytes. */
+    /** Nobody chose the size: a small disk lowers it to half of the sum of the free space and the log's own bytes. */
     readonly retentionFitsDisk: boolean;
     readonly retentionAgeMsMax: number;
   };

@@ -174,7 +174,7 @@ export const variables = {
   retentionBytes: withDefault(
     'SPILLWAY_RETENTION_BYTES',
     '10GiB',
-    'bytes of the log that are kept, in whole segments; never more than half of the free space plus the log itself',
+    'bytes of the log that are kept, in whole segments; when not set, never more than half of the free space and the log together',
     byteSize(4 * kib),
   ),
   retentionHours: withDefault(

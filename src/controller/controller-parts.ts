@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { AppId } from '../core/ids.ts';
+import type { AppId, DrainId } from '../core/ids.ts';
 import type { DrainSpec, DrainStart } from '../registry/registry.ts';
 
 /** Shows people an app's lines; the controller only lets them in. */
@@ -38,6 +38,32 @@ export interface DrainGate {
   ):
     | { readonly ok: true; readonly spec: DrainSpec }
     | { readonly ok: false; readonly problems: readonly string[] };
+}
+
+/** How drains do. Times are ms since 1970. */
+export interface DrainWatch {
+  /** Undefined while the drain is being started or stopped. */
+  healthOf(drain: DrainId): Promise<DrainHealth | undefined>;
+}
+
+export interface DrainHealth {
+  readonly state: string;
+  /** Lines by the end that they came to, since the drain was added. */
+  readonly messages: Readonly<
+    Record<'delivered' | 'filtered' | 'dropped' | 'lost' | 'refused', number>
+  >;
+  /** By how many lines the books are off; 0 unless there is a bug. */
+  readonly imbalanceMessages: number;
+  readonly backlog: {
+    readonly messages: number;
+    /** An estimate. */
+    readonly bytes: number;
+    /** Since the first of them was received. */
+    readonly ageMs: number;
+  };
+  readonly lastSuccessMs: number | undefined;
+  readonly lastError: { readonly reason: string; readonly atMs: number } | undefined;
+  readonly nextAttemptMs: number | undefined;
 }
 
 /** Where the app's log ends now: where a drain that is added now starts. */

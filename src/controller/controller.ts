@@ -7,7 +7,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Registry } from '../registry/registry.ts';
 import { Access } from './access.ts';
 import { AttemptLimiter, type AttemptLimits } from './attempt-limiter.ts';
-import type { AppHead, DrainGate, LogStreams } from './controller-parts.ts';
+import type { AppHead, DrainGate, DrainWatch, LogStreams } from './controller-parts.ts';
 import { ControllerMetrics, type MetricsRegistry } from './controller-metrics.ts';
 import { bodyParser, errorAnswer, requestRules, withoutOrigin } from './http-rules.ts';
 import { LogUpgrade } from './log-upgrade.ts';
@@ -51,6 +51,7 @@ export interface ControllerParts {
   readonly logStreams: LogStreams;
   readonly drainGate: DrainGate;
   readonly appHead: AppHead;
+  readonly drainWatch: DrainWatch;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;

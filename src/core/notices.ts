@@ -12,6 +12,9 @@ export const notices = {
   /** A drain's certificate was refused. */
   certificate: (reason: string, maskedUrl: string): string =>
     `Error L14 (certificate validation): error="${reason}" uri="${maskedUrl}"`,
+  /** A drain's receiver turned all of it away, so that its owner has to do something. */
+  drainHeld: (reason: string, maskedUrl: string): string =>
+    `Error L19 (drain held): error="${reason}" uri="${maskedUrl}"`,
   /** The app sent more than its rate allows. */
   rateLimited: (count: number, sinceMs: number): string =>
     `Error L16 (ingest rate limit): ${count} messages dropped since ${noticeTime(sinceMs)}.`,

@@ -38,9 +38,9 @@ export interface Cut {
   /** Messages of the app in the body: `lines` less the filtered ones; the L10 is not counted. */
   readonly messages: number;
   readonly overflow: OverflowReport | undefined;
+  /** Receipt time of its last record, ms since 1970. */
+  readonly lastLineMs: number;
   readonly body: Buffer;
-  /** What it was cut from, should it have to be cut into smaller pieces. */
-  readonly items: readonly Item[];
 }
 
 /**
@@ -53,13 +53,15 @@ export function cutBatch(
   encoder: BatchEncoder,
   drain: { id: DrainId; overflow: OverflowReport | undefined },
 ): Cut | undefined {
-  const taken: Item[] = [];
   let from: Place | undefined;
   let to: Place | undefined;
   let lines = 0;
+  let lastLineMs = 0;
   encoder.begin(limits.bytesMax);
   for (const item of items) {
-    if (item.kind !== 'record' || lines >= limits.linesMax || encoder.isFull) break;
+    if (item.kind !== 'record' || encoder.isFull) break;
+    // A range of no lines at all is an L10 that goes alone.
+    if (from && lines >= limits.linesMax) break;
     if (!from) {
       from = placeIn(item.stored, item.fromLine);
       if (drain.overflow) encoder.overflow(drain.overflow);
@@ -69,8 +71,8 @@ export function cutBatch(
     const stop = isOwn ? end : encoder.lines(item.stored, item.fromLine, end);
     lines += stop - item.fromLine;
     if (stop > item.fromLine || stop === item.stored.record.lines) {
-      taken.push(item);
       to = placeIn(item.stored, stop);
+      lastLineMs = item.stored.record.receivedAtMs;
     }
     if (stop < item.stored.record.lines) break;
   }
@@ -79,7 +81,7 @@ export function cutBatch(
   if (!from || !to) return undefined;
   const messages = encoder.messages - (drain.overflow ? 1 : 0);
   const overflow = drain.overflow;
-  return { from, to, lines, messages, overflow, body: encoder.finish(), items: taken };
+  return { from, to, lines, messages, overflow, lastLineMs, body: encoder.finish() };
 }
 
 /** Where the lines of a record from `line` on begin: at its end that is the next record. */

@@ -11,6 +11,7 @@ import { DrainNotices } from './drain-notices.ts';
 import { planDrain, type DrainPlanOptions } from './drain-plan.ts';
 import { DrainWorker, type DrainWorkerOptions } from './drain-worker.ts';
 import { createEncoder } from './formats/create-encoder.ts';
+import type { QueueBudget } from './queue-budget.ts';
 
 export interface DrainWorkersOptions {
   readonly worker: Omit<
@@ -24,6 +25,7 @@ export interface DrainWorkersOptions {
 
 export interface DrainWorkersParts extends CreateDrainParts {
   readonly bus: LogBus;
+  readonly budget: QueueBudget;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
@@ -45,7 +47,14 @@ export function createDrainWorker(
   const { noticeIntervalMs: intervalMs, worker } = options;
   const plan = planDrain(row, options.plan);
   const notices = new DrainNotices(
-    { id, app, maskedUrl, intervalMs, readBytesMax: worker.readBytesMax },
+    {
+      id,
+      app,
+      maskedUrl,
+      intervalMs,
+      retryMs: worker.retryBaseMs,
+      readBytesMax: worker.readBytesMax,
+    },
     parts,
   );
   return new DrainWorker(

@@ -1,4 +1,4 @@
-import type { LogBus } from '../bus/bus.ts';
+import type { Bound, LogBus } from '../bus/bus.ts';
 import type { AppId } from '../core/ids.ts';
 import { accountedFor, type Books } from './drain-books.ts';
 
@@ -9,21 +9,36 @@ export interface Audit {
   readonly imbalanceMessages: number;
 }
 
+type AuditedLog = Pick<LogBus, 'bounds' | 'count' | 'logId' | 'partitionOf'>;
+
 /**
  * Checks the identity of a drain's books against the log:
  * `appSeq(head) − appSeq(start) = delivered + filtered + dropped + lost + refused + backlog`.
  * The books are taken before the head, in one turn, so that lines which arrive meanwhile are in both or neither.
+ * Lines that retention has taken belong to the backlog until the worker finds them gone: it may hold them yet.
  */
-export async function auditBooks(
-  bus: Pick<LogBus, 'bounds' | 'count' | 'partitionOf'>,
-  app: AppId,
-  books: Books,
-): Promise<Audit> {
-  const { head } = await bus.bounds(bus.partitionOf(app), app);
-  const backlogMessages = await bus.count(app, books.cursor.position, head.position);
-  const owed = head.appSeq - books.start.seq;
-  return {
-    backlogMessages,
-    imbalanceMessages: Math.abs(owed - accountedFor(books) - backlogMessages),
-  };
+export async function auditBooks(bus: AuditedLog, app: AppId, books: Books): Promise<Audit> {
+  const partition = bus.partitionOf(app);
+  const { position: cursor, seq } = books.cursor;
+  for (;;) {
+    const { oldest, head } = await bus.bounds(partition, app);
+    // Books of another log end with the worker's first look at this one.
+    const isForeign = cursor.logId !== bus.logId;
+    const kept = await bus.count(app, isForeign ? oldest.position : cursor, head.position);
+    if (await isMoved(bus, app, oldest)) continue;
+    if (isForeign) return { backlogMessages: kept, imbalanceMessages: 0 };
+    const isOvertaken = cursor.offset < oldest.position.offset;
+    const backlogMessages = kept + (isOvertaken ? Math.max(0, oldest.appSeq - seq) : 0);
+    const owed = head.appSeq - books.start.seq;
+    return {
+      backlogMessages,
+      imbalanceMessages: Math.abs(owed - accountedFor(books) - backlogMessages),
+    };
+  }
+}
+
+/** Retention went on meanwhile, so that what was counted does not fit together. */
+async function isMoved(bus: AuditedLog, app: AppId, oldest: Bound): Promise<boolean> {
+  const now = await bus.bounds(bus.partitionOf(app), app);
+  return now.oldest.position.offset !== oldest.position.offset;
 }

@@ -9,6 +9,7 @@ export type Outcome = (typeof outcomes)[number];
 /** The range of a batch that is being sent: should the process die, the same lines make the same batch again. */
 export interface InflightRange {
   readonly from: Place;
+  readonly to: Place;
   /** Lines of the app in the range, those that are filtered out included. */
   readonly lines: number;
   /** The L10 that the batch begins with. */
@@ -57,6 +58,8 @@ export interface Books {
   /** For how long every attempt has failed, in ms of this machine's uptime. */
   readonly failingForMs: number;
   readonly isDisabled: boolean;
+  /** Lines before this number are gone that nobody could count: a loss that reaches it is "at least". */
+  readonly uncountedTo: number | undefined;
 }
 
 export function newBooks(start: Place, nowMs: number): Books {
@@ -70,7 +73,13 @@ export function newBooks(start: Place, nowMs: number): Books {
     lastLineMs: nowMs,
     failingForMs: 0,
     isDisabled: false,
+    uncountedTo: undefined,
   };
+}
+
+/** How far the drain's lines have been handed out, and so must never be anything else. */
+export function reachedBy(books: Books): Place {
+  return books.inflight.at(-1)?.to ?? books.cursor;
 }
 
 /** The books after the lines up to `to` have come to these ends. */
@@ -93,6 +102,7 @@ export function encodeBooks(books: Books): Exclude<Entry, null> {
     lastLineMs: books.lastLineMs,
     failingForMs: books.failingForMs,
     ...(books.isDisabled ? { isDisabled: true } : {}),
+    ...(books.uncountedTo === undefined ? {} : { uncountedTo: books.uncountedTo }),
     ...(books.owed ? { owed: books.owed } : {}),
     ...(books.notices.length > 0 ? { notices: books.notices } : {}),
     ...(books.inflight.length > 0 ? { inflight: books.inflight.map(encodeRange) } : {}),
@@ -107,6 +117,7 @@ export function decodeBooks(entry: Exclude<Entry, null>): Books | undefined {
   if (!start || !cursor || !Array.isArray(counts)) return undefined;
   const inflight = (entry['inflight'] ?? []) as {
     from: unknown;
+    to: unknown;
     lines: number;
     overflow?: unknown;
   }[];
@@ -119,19 +130,22 @@ export function decodeBooks(entry: Exclude<Entry, null>): Books | undefined {
     inflight: inflight.flatMap((range) => {
       const from = decodePlace(range.from);
       const overflow = range.overflow as OverflowReport | undefined;
-      return from ? [{ from, lines: range.lines, overflow }] : [];
+      return from
+        ? [{ from, to: decodePlace(range.to) ?? from, lines: range.lines, overflow }]
+        : [];
     }),
     owed: entry['owed'] as OverflowReport | undefined,
     notices: (entry['notices'] ?? []) as PendingNotice[],
     lastLineMs: Number(entry['lastLineMs'] ?? 0),
     failingForMs: Number(entry['failingForMs'] ?? 0),
     isDisabled: entry['isDisabled'] === true,
+    uncountedTo: typeof entry['uncountedTo'] === 'number' ? entry['uncountedTo'] : undefined,
   };
 }
 
 function encodeRange(range: InflightRange): object {
-  const { from, lines, overflow } = range;
-  return { from: encodePlace(from), lines, ...(overflow ? { overflow } : {}) };
+  const { from, to, lines, overflow } = range;
+  return { from: encodePlace(from), to: encodePlace(to), lines, ...(overflow ? { overflow } : {}) };
 }
 
 function encodePlace(place: Place): [string, number] {

@@ -7,9 +7,16 @@ import { parsePosition } from '../core/position.ts';
 import type { Service } from '../core/service.ts';
 import type { DrainRow, RegistryChange } from '../registry/registry.ts';
 import { auditBooks } from './drain-audit.ts';
-import { decodeBooks, encodeBooks, newBooks, type Books } from './drain-books.ts';
+import {
+  decodeBooks,
+  encodeBooks,
+  newBooks,
+  reachedBy,
+  type Books,
+  type Outcome,
+} from './drain-books.ts';
 import type { DrainMetrics, DrainTotals } from './drain-metrics.ts';
-import type { DrainWorker } from './drain-worker.ts';
+import type { DrainCondition, DrainWorker } from './drain-worker.ts';
 
 /** Who knows which drains there are. */
 export interface DrainDirectory {
@@ -36,9 +43,22 @@ export interface DrainManagerParts {
   readonly metrics: DrainMetrics;
 }
 
+/** What the owner of a drain may know of it. */
+export interface DrainHealth extends DrainCondition {
+  /** Lines by the end that they came to, since the drain was added. */
+  readonly messages: Readonly<Record<Outcome, number>>;
+  readonly imbalanceMessages: number;
+  readonly backlog: { readonly messages: number; readonly bytes: number; readonly ageMs: number };
+}
+
 interface Running {
   readonly worker: DrainWorker;
   readonly detach: () => void;
+}
+
+function reachedEntry(app: AppId, books: Books): readonly unknown[] {
+  const { position, seq } = reachedBy(books);
+  return [position.logId, app, position.offset, seq];
 }
 
 const keyPrefix = 'drain:';
@@ -76,6 +96,28 @@ export class DrainManager implements Service {
 
   problem(): string | undefined {
     return undefined;
+  }
+
+  /** How a drain does; undefined while it has no worker. */
+  async healthOf(id: DrainId): Promise<DrainHealth | undefined> {
+    const worker = this.#running.get(id)?.worker;
+    if (!worker) return undefined;
+    const { bus, clock } = this.#parts;
+    const { books, condition } = worker;
+    const audit = await auditBooks(bus, worker.app, books);
+    const weight = await bus.weigh(worker.app, books.cursor.position);
+    const { sinceMs } = weight;
+    const hasBacklog = audit.backlogMessages > 0;
+    return {
+      ...condition,
+      messages: books.counts,
+      imbalanceMessages: audit.imbalanceMessages,
+      backlog: {
+        messages: audit.backlogMessages,
+        bytes: hasBacklog ? weight.bytes : 0,
+        ageMs: hasBacklog && sinceMs !== undefined ? Math.max(0, clock.nowMs() - sinceMs) : 0,
+      },
+    };
   }
 
   /** Lets every drain send what it has queued; the log keeps the rest. */
@@ -129,7 +171,12 @@ export class DrainManager implements Service {
         checkpoints.set(partition, await bus.checkpoints.load(partition));
       }
       const entry = checkpoints.get(partition)?.get(keyPrefix + row.id);
-      const books = (entry && decodeBooks(entry)) ?? this.#firstBooks(row);
+      const known = (entry && decodeBooks(entry)) ?? this.#firstBooks(row);
+      const uncounted = checkpoints.get(partition)?.get(`uncounted:${row.app}`)?.['seq'];
+      const books =
+        typeof uncounted === 'number' && known.cursor.seq < uncounted
+          ? { ...known, uncountedTo: uncounted }
+          : known;
       const worker = this.#parts.makeWorker(row, books, (changed) => this.#save(row, changed));
       this.#running.set(row.id, { worker, detach: attach(row.app, worker) });
       worker.start();
@@ -148,7 +195,7 @@ export class DrainManager implements Service {
   #save(row: DrainRow, books: Books | null): Promise<void> {
     const { bus } = this.#parts;
     const partition = bus.partitionOf(row.app);
-    const entry = books && encodeBooks(books);
+    const entry = books && { ...encodeBooks(books), reached: reachedEntry(row.app, books) };
     const entries = new Map([[keyPrefix + row.id, entry]]);
     return bus.checkpoints.append(partition, this.#epochs.get(partition) ?? 0, entries);
   }

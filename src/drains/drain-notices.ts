@@ -14,6 +14,8 @@ export interface DrainNoticesOptions {
   readonly maskedUrl: string;
   /** At most one notice of a code in this time; what happens meanwhile joins the next one. */
   readonly intervalMs: number;
+  /** A notice that could not be written is tried again after this. */
+  readonly retryMs: number;
   readonly readBytesMax: number;
 }
 
@@ -40,6 +42,7 @@ export class DrainNotices {
   readonly #lastMs = new Map<string, number>();
   /** Notices of which this process knows that they are not in the log. */
   readonly #unwritten = new Set<string>();
+  #retryAtMs = -Infinity;
 
   constructor(options: DrainNoticesOptions, parts: DrainNoticesParts) {
     this.#options = options;
@@ -78,14 +81,33 @@ export class DrainNotices {
 
   /** L14, at most once an interval. It has no count that could be lost, and so no entry. */
   certificateRefused(books: Books, reason: string): void {
-    if (this.#dueInMs('L14') > 0) return;
-    const nowMs = this.#parts.clock.nowMs();
-    this.#lastMs.set('L14', this.#parts.clock.monotonicMs());
-    const interval = Math.floor(nowMs / this.#options.intervalMs);
-    const id = `L14-${this.#options.id}-${books.cursor.seq}-${interval}`;
-    this.#append(id, texts.certificate(reason, this.#options.maskedUrl)).catch((error: unknown) => {
+    this.#tell('L14', books, texts.certificate(reason, this.#options.maskedUrl));
+  }
+
+  /** L19, when the drain comes to be held, in the same manner. */
+  held(books: Books, reason: string): void {
+    this.#tell('L19', books, texts.drainHeld(reason, this.#options.maskedUrl));
+  }
+
+  #tell(code: string, books: Books, text: string): void {
+    if (this.#dueInMs(code) > 0) return;
+    // An earlier life of the process may have told it in this interval.
+    const isFirst = !this.#lastMs.has(code);
+    this.#lastMs.set(code, this.#parts.clock.monotonicMs());
+    const interval = Math.floor(this.#parts.clock.nowMs() / this.#options.intervalMs);
+    const id = `${code}-${this.#options.id}-${books.cursor.seq}-${interval}`;
+    this.#tellOnce(id, text, isFirst ? interval : undefined).catch((error: unknown) => {
       this.#parts.logger.warn({ drainId: this.#options.id, err: error }, 'drain.notice_failed');
     });
+  }
+
+  async #tellOnce(id: string, text: string, lookInInterval: number | undefined): Promise<void> {
+    if (lookInInterval !== undefined) {
+      const since = lookInInterval * this.#options.intervalMs;
+      const from = await this.#parts.bus.seek(this.#options.app, { since });
+      if (await this.#isInLog(id, formatPosition(from))) return;
+    }
+    await this.#append(id, text);
   }
 
   /** When a pending notice may be written; undefined while none is pending. */
@@ -94,10 +116,18 @@ export class DrainNotices {
     return Math.min(...books.notices.map((notice) => this.#dueInMs(notice.code)));
   }
 
-  /** Writes the pending notices whose time has come. */
+  /** Writes the pending notices whose time has come. One that cannot be written now keeps nothing waiting. */
   async settle(holder: BooksHolder): Promise<void> {
     for (const notice of holder.books.notices) {
-      if (this.#dueInMs(notice.code) <= 0) await this.#write(holder, notice);
+      if (this.#dueInMs(notice.code) > 0) continue;
+      try {
+        await this.#write(holder, notice);
+      } catch (error) {
+        const { id: drainId, retryMs } = this.#options;
+        this.#parts.logger.warn({ drainId, err: error }, 'drain.notice_failed');
+        this.#retryAtMs = this.#parts.clock.monotonicMs() + retryMs;
+        return;
+      }
     }
   }
 
@@ -173,7 +203,8 @@ export class DrainNotices {
 
   #dueInMs(code: string): number {
     const lastMs = this.#lastMs.get(code) ?? -Infinity;
-    return Math.max(0, lastMs + this.#options.intervalMs - this.#parts.clock.monotonicMs());
+    const dueMs = Math.max(lastMs + this.#options.intervalMs, this.#retryAtMs);
+    return Math.max(0, dueMs - this.#parts.clock.monotonicMs());
   }
 }
 

@@ -8,11 +8,12 @@ import type { Logger } from '../core/logger.ts';
 import { comparePositions, type Position } from '../core/position.ts';
 import { Wakeup } from '../core/wakeup.ts';
 import { cutBatch, frameId, type BatchEncoder, type Cut } from './batch-cutter.ts';
-import type { Delivery, Drain, FailureReason, StreamEvents } from './drain.ts';
+import type { Batch, Delivery, Drain, FailureReason, StreamEvents } from './drain.ts';
 import { account, newBooks, type Books, type Outcome } from './drain-books.ts';
 import type { BooksHolder, DrainNotices } from './drain-notices.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
 import { LineSource, type Item } from './line-source.ts';
+import type { QueueBudget } from './queue-budget.ts';
 
 export interface DrainWorkerOptions {
   readonly id: DrainId;
@@ -32,12 +33,16 @@ export interface DrainWorkerOptions {
   readonly holdProbeMs: number;
   /** After how long of nothing but failed attempts the drain is disabled. */
   readonly disableAfterMs: number;
-  /** Requests that one batch may be cut into before what is left of the offending piece is given up. */
+  /** Requests that finding one offending line may take before what is left of its piece is given up. */
   readonly splitRequestsMax: number;
+  /** After a batch was too large for the receiver, batches stay smaller for so long. */
+  readonly smallBatchMs: number;
 }
 
 export interface DrainWorkerParts {
   readonly bus: LogBus;
+  /** What the queues of all drains together may hold. */
+  readonly budget: QueueBudget;
   /** `events` is undefined for drains that acknowledge: see `Drain`. */
   readonly makeDrain: (events: StreamEvents) => { drain: Drain; isStream: boolean };
   readonly encoder: BatchEncoder;
@@ -54,14 +59,18 @@ export interface DrainWorkerParts {
 export interface DrainCondition {
   readonly state: 'live' | 'lagging' | 'catching up' | 'held' | 'disabled';
   readonly lastSuccessMs: number | undefined;
-  readonly lastFailure: FailureReason | undefined;
+  /** The last failure, also when attempts have succeeded since. */
+  readonly lastError: { readonly reason: FailureReason; readonly atMs: number } | undefined;
   readonly nextAttemptMs: number | undefined;
 }
 
-/** A piece of a batch that was too large or had something unacceptable in it. */
-interface Piece {
-  readonly items: readonly Item[];
-  readonly lines: number;
+/** A batch that is already decided on: so many lines from the front of the queue, and its L10 if any. */
+type Plan = Pick<Cut, 'lines' | 'overflow'>;
+
+/** What a stream has taken and not confirmed. Its lines are in the log, and nowhere else. */
+interface Taken extends Omit<Cut, 'body' | 'from'> {
+  /** Where the batch ended that was sent: what comes up to `to` was filtered. */
+  readonly sentTo: Position;
 }
 
 /**
@@ -89,23 +98,37 @@ export class DrainWorker implements Sink, BooksHolder {
   /** Ends a back-off: at the flush, which does not sit through it. */
   readonly #hurry = new AbortController();
   /** Batches that a stream has taken but not confirmed, oldest first. */
-  readonly #unconfirmed: Cut[] = [];
+  readonly #unconfirmed: Taken[] = [];
   #books: Books;
-  #resend: { lines: number; overflow: Cut['overflow'] } | undefined;
-  #pieces: Piece[] = [];
+  /** The next batches: the one to be sent again, or the pieces of one that was split. */
+  #plans: Plan[] = [];
+  /** Lines at the front of the queue that are being sent: they stay there until they are dealt with. */
+  #sendingLines = 0;
   #splitRequests = 0;
+  /** What was not too large for the receiver, and until when that is remembered. */
+  #smallBytesMax = Infinity;
+  #smallUntilMs = 0;
   #isFlushing = false;
   #isHeld = false;
-  #isOwedSent = false;
+  /** The last attempt failed. */
+  #isFailing = false;
+  /** The receiver did not want the batch with the L10 in it: first it is to take something without. */
+  #isOwedUnwanted = false;
+  #isRemoved = false;
+  #bytesSinceYield = 0;
   #waitingSinceMs: number | undefined;
   #attempts = 0;
   #failingSinceMs: number | undefined;
   #lastFailureAtMs = -Infinity;
   #notBeforeMs = 0;
   #lastSuccessMs: number | undefined;
+  /** Undefined once an attempt has succeeded. */
   #lastFailure: FailureReason | undefined;
+  #lastError: DrainCondition['lastError'];
   #running: Promise<void> = Promise.resolve();
   #brokenReason: FailureReason | undefined;
+  /** The checkpoint is behind the books: there was no room for it. */
+  #isUnsaved = false;
 
   constructor(options: DrainWorkerOptions, parts: DrainWorkerParts, books: Books) {
     this.id = options.id;
@@ -115,15 +138,15 @@ export class DrainWorker implements Sink, BooksHolder {
     this.#books = books;
     this.#wakeup = new Wakeup({ clock: parts.clock });
     const from = books.cursor;
-    this.#source = new LineSource(options, { bus: parts.bus, app: options.app, from });
+    const { bus, budget } = parts;
+    this.#source = new LineSource(options, { bus, budget, app: options.app, from });
     const { drain, isStream } = parts.makeDrain({
       confirmed: (position) => this.#confirmed(position),
       broken: (reason) => this.#broken(reason),
     });
     this.#drain = drain;
     this.#isStream = isStream;
-    const inflight = books.inflight[0];
-    if (inflight) this.#resend = { lines: inflight.lines, overflow: inflight.overflow };
+    this.#planAgain();
   }
 
   get books(): Books {
@@ -132,7 +155,8 @@ export class DrainWorker implements Sink, BooksHolder {
 
   /** Changes the books in one step and writes them. */
   change(step: (books: Books) => Books): Promise<void> {
-    return this.#save(step(this.#books));
+    this.#books = step(this.#books);
+    return this.#parts.checkpoint(this.#books);
   }
 
   get condition(): DrainCondition {
@@ -141,7 +165,7 @@ export class DrainWorker implements Sink, BooksHolder {
     return {
       state: this.#state(),
       lastSuccessMs: this.#lastSuccessMs,
-      lastFailure: this.#lastFailure,
+      lastError: this.#lastError,
       nextAttemptMs: waitMs > 0 ? clock.nowMs() + waitMs : undefined,
     };
   }
@@ -155,7 +179,7 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   offer(stored: StoredRecord): void {
-    const hadLines = this.#source.lines > 0;
+    const hadLines = this.#waitingLines() > 0;
     const isTaken = this.#source.offer(stored);
     if (!hadLines && isTaken) this.#waitingSinceMs = this.#parts.clock.monotonicMs();
     if (!isTaken || !hadLines || this.#isFull()) this.#wakeup.ring();
@@ -172,14 +196,19 @@ export class DrainWorker implements Sink, BooksHolder {
     await this.#running;
     await this.#drain.close(signal);
     signal.removeEventListener('abort', abort);
+    this.#source.close();
     await this.#save(this.#books);
   }
 
   /** Ends at once: nothing is sent any more, and the books close. */
   async remove(): Promise<void> {
+    // First, so that a write that is stuck ends as the drain ends it, not as one that is given up.
+    const closed = this.#drain.close(AbortSignal.abort());
     this.#stop.abort();
-    await this.#drain.close(AbortSignal.abort());
+    await closed;
     await this.#running;
+    this.#source.close();
+    this.#isRemoved = true;
     await this.#parts.checkpoint(null);
   }
 
@@ -193,34 +222,51 @@ export class DrainWorker implements Sink, BooksHolder {
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         logger.error({ drainId: this.id, err: error }, 'drain.turn_failed');
+        this.#startOver();
         await clock.sleep(this.#options.retryBaseMs, this.#stop.signal).catch(() => undefined);
       }
       if (this.#isFlushing && !this.#canFlush()) return;
     }
   }
 
-  /** While flushing there is something to do as long as the last attempt went well and live lines are queued. */
+  /** After a turn that failed half-way: what it had taken off the queue and not dealt with comes again, unchanged. */
+  #startOver(): void {
+    this.#splitRequests = 0;
+    this.#sendingLines = 0;
+    this.#planAgain();
+    this.#source.rewind(this.#unconfirmed.at(-1)?.to ?? this.#books.cursor);
+  }
+
+  /** The batch that the checkpoint has as being sent is sent again, unchanged. */
+  #planAgain(): void {
+    const range = this.#books.inflight[0];
+    this.#plans = range?.from.seq === this.#books.cursor.seq ? [range] : [];
+  }
+
+  /** While flushing there is something to do as long as the last attempt went well and lines are queued. */
   #canFlush(): boolean {
-    if (this.#books.isDisabled || this.#attempts > 0 || this.#isHeld) return false;
-    return this.#pieces.length > 0 || (this.#source.isLive && this.#source.lines > 0);
+    if (this.#books.isDisabled || this.#isFailing || this.#source.first?.kind !== 'record') {
+      return false;
+    }
+    const [plan] = this.#plans;
+    return plan ? this.#source.lines >= plan.lines : this.#source.isLive;
   }
 
   async #turn(): Promise<void> {
-    const cut = this.#nextPiece() ?? (await this.#nextCut());
+    const cut = await this.#nextCut();
     if (!cut) return;
+    await this.#yield(cut.body.length);
     if (cut.messages > 0 || cut.overflow) await this.#send(cut);
-    else if (this.#unconfirmed.length > 0) this.#unconfirmed.push(cut);
+    else if (this.#unconfirmed.length > 0) this.#taken(cut);
     else await this.#accountFor(cut, { filtered: cut.lines });
   }
 
-  /** A piece of a split batch, which is cut exactly as long as it was planned. */
-  #nextPiece(): Cut | undefined {
-    const piece = this.#pieces.shift();
-    if (!piece) return undefined;
-    const overflow = this.#owed();
-    const { encoder } = this.#parts;
-    const limits = { bytesMax: Infinity, linesMax: piece.lines };
-    return cutBatch(piece.items, limits, encoder, { id: this.id, overflow });
+  /** Between drains the event loop is shared by bytes: a page that is in memory must not be sent in one turn of it. */
+  async #yield(bytes: number): Promise<void> {
+    this.#bytesSinceYield += bytes;
+    if (this.#bytesSinceYield < yieldBytes) return;
+    this.#bytesSinceYield = 0;
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   async #nextCut(): Promise<Cut | undefined> {
@@ -228,44 +274,42 @@ export class DrainWorker implements Sink, BooksHolder {
     const { first } = this.#source;
     if (!first) return undefined;
     if (first.kind !== 'record') {
-      if (this.#unconfirmed.length > 0) await this.#wakeup.wait(this.#stop.signal);
-      else await this.#takeHole(first);
+      if (this.#isFlushing) return undefined;
+      if (this.#unconfirmed.length === 0) await this.#takeHole(first);
+      else await this.#wakeup.wait(this.#stop.signal, this.#parts.notices.dueInMs(this.#books));
       return undefined;
     }
+    // A batch that was decided on is sent whole, or after the next start.
+    if ((this.#plans[0]?.lines ?? 0) > this.#source.lines && this.#isFlushing) return undefined;
     const cut = this.#cutFromSource();
-    if (cut) this.#dropFromSource(cut);
+    this.#sendingLines = cut?.lines ?? 0;
+    this.#waitingSinceMs = this.#waitingLines() > 0 ? this.#parts.clock.monotonicMs() : undefined;
     return cut;
   }
 
   #cutFromSource(): Cut | undefined {
-    const { batchBytesMax, batchLinesMax } = this.#options;
     const { encoder } = this.#parts;
-    if (this.#resend) {
-      const { lines, overflow } = this.#resend;
-      this.#resend = undefined;
-      const limits = { bytesMax: Infinity, linesMax: lines };
-      return cutBatch(this.#source.items(), limits, encoder, { id: this.id, overflow });
-    }
-    const limits = { bytesMax: batchBytesMax, linesMax: batchLinesMax };
-    return cutBatch(this.#source.items(), limits, encoder, { id: this.id, overflow: this.#owed() });
+    const plan = this.#plans.shift();
+    const limits = plan
+      ? { bytesMax: Infinity, linesMax: plan.lines }
+      : { bytesMax: this.#batchBytesMax, linesMax: this.#options.batchLinesMax };
+    const overflow = plan ? plan.overflow : this.#owed();
+    return cutBatch(this.#source.items(), limits, encoder, { id: this.id, overflow });
   }
 
-  #dropFromSource(cut: Cut): void {
-    for (const item of cut.items) {
-      if (item.kind !== 'record') continue;
-      const lastLine = item.stored.appSeq + item.stored.record.lines;
-      if (lastLine <= cut.to.seq) this.#source.shift();
-      else this.#source.shorten(cut.to.seq - item.stored.appSeq);
-    }
-    this.#waitingSinceMs = this.#source.lines > 0 ? this.#parts.clock.monotonicMs() : undefined;
+  /** Queued lines that are not part of the batch that is being sent. */
+  #waitingLines(): number {
+    return this.#source.lines - this.#sendingLines;
   }
 
   /** Waits until a batch is due: full, old enough, or cut off by a hole; or until there is something else to do. */
   async #fill(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await this.#rewindWhenBroken();
+      this.#rewindWhenBroken();
+      await this.#waitForTurn();
       while (this.#mustRead()) await this.#source.read();
+      this.#source.filled();
       this.#waitingSinceMs ??= this.#source.lines > 0 ? this.#parts.clock.monotonicMs() : undefined;
       const waitMs = this.#waitMs();
       if (waitMs === 0 || this.#isFlushing) return;
@@ -279,15 +323,16 @@ export class DrainWorker implements Sink, BooksHolder {
   #mustRead(): boolean {
     if (this.#source.isLive || this.#isFlushing || this.#stop.signal.aborted) return false;
     if (this.#source.first && this.#source.first.kind !== 'record') return false;
-    if (this.#resend) return this.#source.lines < this.#resend.lines;
-    return this.#source.bytes < this.#options.batchBytesMax;
+    const [plan] = this.#plans;
+    // An L10 that goes alone needs a line to stand before.
+    return plan ? this.#source.lines < Math.max(1, plan.lines) : !this.#isFull();
   }
 
   /** How long the queue's front still waits for company; undefined while there is nothing to send. */
   #waitMs(): number | undefined {
     const { first } = this.#source;
     if (!first) return undefined;
-    if (first.kind !== 'record' || this.#isFull() || this.#resend) return 0;
+    if (first.kind !== 'record' || this.#isFull() || this.#plans.length > 0) return 0;
     if (this.#source.lines === 0) return undefined;
     if (this.#isFlushing || !this.#source.isLive) return 0;
     const sinceMs = this.#waitingSinceMs ?? this.#parts.clock.monotonicMs();
@@ -295,8 +340,14 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   #isFull(): boolean {
-    const { batchBytesMax, batchLinesMax } = this.#options;
-    return this.#source.bytes >= batchBytesMax || this.#source.lines >= batchLinesMax;
+    const { batchLinesMax } = this.#options;
+    return this.#source.bytes >= this.#batchBytesMax || this.#source.lines >= batchLinesMax;
+  }
+
+  get #batchBytesMax(): number {
+    const isSmall = this.#parts.clock.monotonicMs() < this.#smallUntilMs;
+    const { batchBytesMax } = this.#options;
+    return isSmall ? Math.min(this.#smallBytesMax, batchBytesMax) : batchBytesMax;
   }
 
   async #send(cut: Cut): Promise<void> {
@@ -306,28 +357,43 @@ export class DrainWorker implements Sink, BooksHolder {
       messages: cut.messages + (cut.overflow ? 1 : 0),
       body: cut.body,
     };
-    if (cut.overflow) this.#isOwedSent = true;
     if (!this.#isStream) await this.#saveInflight(cut);
     for (;;) {
       await this.#waitForTurn();
       // A stream that broke meanwhile is sent what came before this batch first.
-      if (this.#stop.signal.aborted || this.#brokenReason !== undefined) return;
+      if (this.#stop.signal.aborted || this.#brokenReason !== undefined) break;
       const startedMs = this.#parts.clock.monotonicMs();
-      if (this.#isStream) this.#unconfirmed.push(cut);
-      const delivery = await this.#drain.deliver(batch, this.#stop.signal);
+      if (this.#isStream) this.#taken(cut);
+      const delivery = await this.#deliver(batch);
       const seconds = (this.#parts.clock.monotonicMs() - startedMs) / 1000;
       this.#parts.metrics.attempted(delivery, batch.body.length, seconds);
-      if (this.#stop.signal.aborted && delivery.kind === 'retry') return;
+      if (this.#stop.signal.aborted && delivery.kind === 'retry') break;
       if (await this.#learn(cut, delivery)) {
         this.#parts.encoder.recycle(cut.body);
-        return;
+        break;
       }
-      if (this.#isFlushing) return;
+      if (this.#isFlushing) break;
+      if (this.#source.isLive) continue;
+      // A laggard holds nothing while it waits: the log makes the same batch again.
+      this.#plans.unshift({ lines: cut.lines, overflow: cut.overflow });
+      this.#source.release();
+      break;
+    }
+    this.#sendingLines = 0;
+  }
+
+  async #deliver(batch: Batch): Promise<Delivery> {
+    try {
+      return await this.#drain.deliver(batch, this.#stop.signal);
+    } catch (error) {
+      this.#parts.logger.error({ drainId: this.id, err: error }, 'drain.deliver_failed');
+      return { kind: 'retry', reason: 'protocol' };
     }
   }
 
   /** What became of an attempt; true when the batch is dealt with, false when it is to be sent again. */
   async #learn(cut: Cut, delivery: Delivery): Promise<boolean> {
+    this.#isFailing = delivery.kind === 'retry' || delivery.kind === 'hold';
     switch (delivery.kind) {
       case 'delivered':
         this.#succeeded();
@@ -351,6 +417,8 @@ export class DrainWorker implements Sink, BooksHolder {
 
   async #delivered(cut: Cut, rejected: number): Promise<void> {
     this.#settleOwed(cut);
+    if (this.#splitRequests > 0) this.#countSplitRequest();
+    this.#isOwedUnwanted = false;
     if (rejected > 0) this.#noteRefusal(cut, rejected, 200);
     await this.#accountFor(cut, {
       delivered: cut.messages - rejected,
@@ -360,7 +428,8 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   async #refused(cut: Cut, status: number): Promise<void> {
-    this.#noteRefusal(cut, cut.messages, status);
+    this.#isOwedUnwanted ||= cut.overflow !== undefined;
+    if (cut.messages > 0) this.#noteRefusal(cut, cut.messages, status);
     await this.#accountFor(cut, { refused: cut.messages, filtered: cut.lines - cut.messages });
   }
 
@@ -369,21 +438,39 @@ export class DrainWorker implements Sink, BooksHolder {
     this.#books = this.#parts.notices.refused(this.#books, { fromSeq, count, status });
   }
 
-  /** Two halves in place of the batch; what cannot be halved, or has been halved too often, is refused. */
+  /**
+   * Two halves in place of the batch; what cannot be halved, or would take too many requests, is refused. The
+   * pieces go without the L10, which may be what the receiver does not want.
+   */
   async #split(cut: Cut, status: number): Promise<void> {
-    this.#splitRequests++;
-    this.#isOwedSent = false;
-    const isSpent = this.#splitRequests >= this.#options.splitRequestsMax;
-    if (isSpent) this.#splitRequests = 0;
-    if (isSpent || cut.lines <= 1) {
+    const isTooLarge = status === contentTooLarge;
+    // Every halving of what is too large gets nearer to what fits; only the search for what offends is bounded.
+    const isSpent = !isTooLarge && ++this.#splitRequests >= this.#options.splitRequestsMax;
+    const overflow = undefined;
+    if (cut.overflow && cut.lines <= 1) {
+      this.#isOwedUnwanted = true;
+      if (cut.lines === 1) this.#plans.unshift({ lines: 1, overflow });
+    } else if (isSpent || cut.lines <= 1) {
+      // What is unsent are new batches, each with its own requests.
+      this.#splitRequests = 0;
       await this.#refused(cut, status);
-      return;
+    } else {
+      if (isTooLarge) this.#keepSmall(cut.body.length / 2);
+      const half = Math.ceil(cut.lines / 2);
+      this.#isOwedUnwanted ||= cut.overflow !== undefined;
+      this.#plans.unshift({ lines: half, overflow }, { lines: cut.lines - half, overflow });
     }
-    const half = Math.ceil(cut.lines / 2);
-    this.#pieces.unshift(
-      { items: cut.items, lines: half },
-      { items: itemsFrom(cut.items, cut.from.seq + half), lines: cut.lines - half },
-    );
+  }
+
+  /** A good piece of a batch in which something offends: the rest of it has fewer requests left. */
+  #countSplitRequest(): void {
+    this.#splitRequests++;
+    if (this.#splitRequests >= this.#options.splitRequestsMax) this.#splitRequests = 0;
+  }
+
+  #keepSmall(bytes: number): void {
+    this.#smallBytesMax = Math.max(1, Math.floor(bytes));
+    this.#smallUntilMs = this.#parts.clock.monotonicMs() + this.#options.smallBatchMs;
   }
 
   /** Counts a failure and says when to try again. A stream starts over from the cursor. */
@@ -396,6 +483,9 @@ export class DrainWorker implements Sink, BooksHolder {
     if (delivery.kind === 'retry' && delivery.certificate !== undefined) {
       this.#parts.notices.certificateRefused(this.#books, delivery.certificate);
     }
+    if (delivery.kind === 'hold' && (isNew || !this.#isHeld)) {
+      this.#parts.notices.held(this.#books, holdReason(delivery));
+    }
     const now = clock.monotonicMs();
     this.#isHeld = delivery.kind === 'hold';
     this.#countFailure(delivery.reason, now);
@@ -406,7 +496,7 @@ export class DrainWorker implements Sink, BooksHolder {
       this.#disable();
       return true;
     }
-    void this.#save(this.#books).catch(() => undefined);
+    void this.#save(this.#books);
     if (!this.#isStream) return false;
     this.#brokenReason ??= delivery.reason;
     return true;
@@ -415,6 +505,7 @@ export class DrainWorker implements Sink, BooksHolder {
   #countFailure(reason: FailureReason, nowMs: number): void {
     this.#attempts++;
     this.#lastFailure = reason;
+    this.#lastError = { reason, atMs: this.#parts.clock.nowMs() };
     this.#lastFailureAtMs = nowMs;
     const passedMs = nowMs - (this.#failingSinceMs ?? nowMs);
     this.#failingSinceMs = nowMs;
@@ -440,21 +531,27 @@ export class DrainWorker implements Sink, BooksHolder {
     if (this.#books.failingForMs > 0) this.#books = { ...this.#books, failingForMs: 0 };
   }
 
-  /** Back-off. The queue goes on filling meanwhile, until it overflows and is freed. */
+  /** Back-off. The queue goes on filling meanwhile, until it overflows and is freed; notices go on being written. */
   async #waitForTurn(): Promise<void> {
-    const waitMs = this.#notBeforeMs - this.#parts.clock.monotonicMs();
-    if (waitMs <= 0 || this.#isFlushing) return;
+    const { clock, notices } = this.#parts;
+    if (this.#notBeforeMs <= clock.monotonicMs()) return;
     const signal = AbortSignal.any([this.#stop.signal, this.#hurry.signal]);
-    await this.#parts.clock.sleep(waitMs, signal).catch(() => undefined);
+    while (!signal.aborted) {
+      const waitMs = this.#notBeforeMs - clock.monotonicMs();
+      if (waitMs <= 0) return;
+      const sliceMs = earlier(waitMs, notices.dueInMs(this.#books)) ?? waitMs;
+      await clock.sleep(sliceMs, signal).catch(() => undefined);
+      if (!signal.aborted) await notices.settle(this);
+    }
   }
 
   async #accountFor(cut: Cut, ends: Partial<Record<Outcome, number>>): Promise<void> {
-    const last = cut.items.at(-1);
-    const lastLineMs =
-      last?.kind === 'record' ? last.stored.record.receivedAtMs : this.#books.lastLineMs;
     this.#count(ends);
+    const lastLineMs = cut.lastLineMs || this.#books.lastLineMs;
+    this.#sendingLines = 0;
+    this.#source.passed(cut.to);
+    if (this.#plans.length === 0) this.#splitRequests = 0;
     await this.#save({ ...account(this.#books, cut.to, ends), lastLineMs, inflight: [] });
-    if (this.#pieces.length === 0) this.#splitRequests = 0;
   }
 
   #count(ends: Partial<Record<Outcome, number>>): void {
@@ -463,7 +560,7 @@ export class DrainWorker implements Sink, BooksHolder {
 
   /** Lines that are gone are lost; on a log that is not the one we knew, everything starts anew. */
   async #takeHole(hole: Extract<Item, { kind: 'gap' | 'restart' }>): Promise<void> {
-    this.#resend = undefined;
+    this.#plans = [];
     this.#source.shift();
     if (hole.kind === 'restart') {
       this.#parts.logger.warn({ drainId: this.id }, 'drain.books_restarted');
@@ -476,29 +573,49 @@ export class DrainWorker implements Sink, BooksHolder {
     }
     this.#parts.logger.warn({ drainId: this.id, lines: hole.lines }, 'drain.lines_lost');
     this.#count({ lost: hole.lines });
+    const { uncountedTo } = this.#books;
     const { seq: fromSeq } = this.#books.cursor;
-    const books = { ...account(this.#books, hole.to, { lost: hole.lines }), inflight: [] };
-    await this.#save(this.#parts.notices.lost(books, { fromSeq, lines: hole.lines, exact: true }));
+    const exact = uncountedTo === undefined || hole.to.seq < uncountedTo || fromSeq >= uncountedTo;
+    if (!exact) this.#parts.metrics.uncountedGap();
+    const books = {
+      ...account(this.#books, hole.to, { lost: hole.lines }),
+      inflight: [],
+      uncountedTo: exact ? uncountedTo : undefined,
+    };
+    await this.#save(this.#parts.notices.lost(books, { fromSeq, lines: hole.lines, exact }));
+  }
+
+  /** A stream has it now. Ranges of nothing but filtered lines join the one before them. */
+  #taken(cut: Cut): void {
+    const { to, lines, messages, overflow, lastLineMs } = cut;
+    const last = this.#unconfirmed.at(-1);
+    if (last && messages === 0 && !overflow) {
+      this.#unconfirmed.pop();
+      this.#unconfirmed.push({ ...last, to, lines: last.lines + lines, lastLineMs });
+    } else {
+      this.#unconfirmed.push({ to, sentTo: to.position, lines, messages, overflow, lastLineMs });
+    }
+    this.#sendingLines = 0;
+    this.#source.passed(to);
   }
 
   /** A stream tells how far the receiver is known to have come. */
   #confirmed(position: Position): void {
     let isMoved = false;
-    for (let cut = this.#unconfirmed[0]; cut; cut = this.#unconfirmed[0]) {
-      const isOver = comparePositions(cut.to.position, position) <= 0;
-      // A range of nothing but filtered lines was never sent: it ends with the one before it.
-      if (!isOver && !(isMoved && cut.messages === 0 && !cut.overflow)) break;
+    for (let taken = this.#unconfirmed[0]; taken; taken = this.#unconfirmed[0]) {
+      if (comparePositions(taken.sentTo, position) > 0) break;
       this.#unconfirmed.shift();
-      this.#settleOwed(cut);
-      const ends = { delivered: cut.messages, filtered: cut.lines - cut.messages };
+      this.#settleOwed(taken);
+      const ends = { delivered: taken.messages, filtered: taken.lines - taken.messages };
       this.#count(ends);
-      this.#books = account(this.#books, cut.to, ends);
+      const lastLineMs = taken.lastLineMs || this.#books.lastLineMs;
+      this.#books = { ...account(this.#books, taken.to, ends), lastLineMs };
       isMoved = true;
     }
     if (!isMoved) return;
     this.#succeeded();
     this.#wakeup.ring();
-    void this.#save(this.#books).catch(() => undefined);
+    void this.#save(this.#books);
   }
 
   #broken(reason: FailureReason): void {
@@ -507,7 +624,7 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   /** After a break everything that is not confirmed is read and sent again. */
-  async #rewindWhenBroken(): Promise<void> {
+  #rewindWhenBroken(): void {
     if (this.#brokenReason === undefined) return;
     const nowMs = this.#parts.clock.monotonicMs();
     if (this.#notBeforeMs <= nowMs && this.#unconfirmed.length > 0) {
@@ -516,21 +633,21 @@ export class DrainWorker implements Sink, BooksHolder {
     }
     this.#brokenReason = undefined;
     this.#unconfirmed.length = 0;
-    this.#isOwedSent = false;
+    this.#plans = [];
     this.#source.rewind(this.#books.cursor);
-    await this.#waitForTurn();
   }
 
+  /** The L10 of the next batch; not while the one before, which has it, may still arrive. */
   #owed(): Cut['overflow'] {
-    return this.#isOwedSent ? undefined : this.#books.owed;
+    if (!this.#books.owed || this.#isOwedUnwanted) return undefined;
+    const isUnderWay = this.#unconfirmed.some(({ overflow }) => overflow !== undefined);
+    return isUnderWay ? undefined : this.#books.owed;
   }
 
   /** The drain has been told; what was lost since then is told with a later batch. */
-  #settleOwed(cut: Cut): void {
-    const { overflow } = cut;
+  #settleOwed({ overflow }: Pick<Cut, 'overflow'>): void {
     const { owed } = this.#books;
     if (!overflow) return;
-    this.#isOwedSent = false;
     const left = (owed?.count ?? 0) - overflow.count;
     this.#books = { ...this.#books, owed: owed && left > 0 ? { ...owed, count: left } : undefined };
   }
@@ -538,8 +655,9 @@ export class DrainWorker implements Sink, BooksHolder {
   #disable(): void {
     this.#parts.logger.warn({ drainId: this.id }, 'drain.disabled');
     this.#books = { ...this.#books, isDisabled: true, inflight: [] };
-    this.#pieces = [];
+    this.#plans = [];
     this.#unconfirmed.length = 0;
+    this.#brokenReason = undefined;
     this.#source.rewind(this.#books.cursor);
   }
 
@@ -547,23 +665,42 @@ export class DrainWorker implements Sink, BooksHolder {
   async #followHead(): Promise<void> {
     const { bus } = this.#parts;
     const { head } = await bus.bounds(bus.partitionOf(this.app), this.app);
-    const lines = head.appSeq - this.#books.cursor.seq;
-    if (lines > 0) {
+    const { cursor } = this.#books;
+    const to = { position: head.position, seq: head.appSeq };
+    const lines = to.seq - cursor.seq;
+    if (cursor.position.logId !== bus.logId || lines < 0) {
+      this.#parts.logger.warn({ drainId: this.id }, 'drain.books_restarted');
+      this.#parts.metrics.uncountedGap();
+      await this.#save({ ...newBooks(to, this.#parts.clock.nowMs()), isDisabled: true });
+    } else if (lines > 0) {
       this.#count({ dropped: lines });
-      const to = { position: head.position, seq: head.appSeq };
       await this.#save(account(this.#books, to, { dropped: lines }));
     }
-    await this.#wakeup.wait(this.#stop.signal, this.#isFlushing ? 0 : undefined);
+    if (this.#isFlushing) return;
+    await this.#wakeup.wait(this.#stop.signal, this.#parts.notices.dueInMs(this.#books));
   }
 
   async #saveInflight(cut: Cut): Promise<void> {
-    const range = { from: cut.from, lines: cut.lines, overflow: cut.overflow };
+    const { from, to, lines, overflow } = cut;
+    const range = { from, to, lines, overflow };
     await this.#save({ ...this.#books, inflight: [range] });
   }
 
+  /**
+   * Without room for a checkpoint the lines go on nevertheless: a crash before there is room again sends them once
+   * more, and may cut them into other batches.
+   */
   async #save(books: Books): Promise<void> {
     this.#books = books;
-    await this.#parts.checkpoint(books);
+    if (this.#isRemoved) return;
+    try {
+      await this.#parts.checkpoint(books);
+      this.#isUnsaved = false;
+    } catch (error) {
+      const level = this.#isUnsaved ? 'debug' : 'warn';
+      this.#parts.logger[level]({ drainId: this.id, err: error }, 'drain.checkpoint_failed');
+      this.#isUnsaved = true;
+    }
   }
 
   #state(): DrainCondition['state'] {
@@ -574,18 +711,17 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 }
 
+const contentTooLarge = 413;
+
+function holdReason({ reason, status }: Extract<Delivery, { kind: 'hold' }>): string {
+  return status === undefined ? reason.replaceAll('_', ' ') : `status ${status}`;
+}
+
+/** A batch or two: then it is the turn of others. */
+const yieldBytes = 64 * 1024;
+
 /** The smaller of two waits, of which either may be endless (undefined). */
 function earlier(aMs: number | undefined, bMs: number | undefined): number | undefined {
   if (aMs === undefined || bMs === undefined) return aMs ?? bMs;
   return Math.min(aMs, bMs);
-}
-
-/** The part of `items` from the app's line number `seq` on. */
-function itemsFrom(items: readonly Item[], seq: number): readonly Item[] {
-  return items.flatMap((item) => {
-    if (item.kind !== 'record') return [];
-    const { appSeq, record } = item.stored;
-    if (appSeq + record.lines <= seq) return [];
-    return [{ ...item, fromLine: Math.max(item.fromLine, seq - appSeq) }];
-  });
 }

@@ -1,6 +1,7 @@
 import type { LogBus, Page, StoredRecord } from '../bus/bus.ts';
 import type { AppId } from '../core/ids.ts';
-import { nextRecord, type Position } from '../core/position.ts';
+import { comparePositions, nextRecord, type Position } from '../core/position.ts';
+import type { QueueBudget, QueueHolder } from './queue-budget.ts';
 
 /** A position with the app's line number at it. */
 export interface Place {
@@ -30,10 +31,11 @@ export interface LineSourceOptions {
  * live ── queue full, or a hole ──► reading ── a page reaches the head, and nothing passed meanwhile ──► live
  * ```
  */
-export class LineSource {
+export class LineSource implements QueueHolder {
   readonly #options: LineSourceOptions;
   readonly #bus: LogBus;
   readonly #app: AppId;
+  readonly #budget: QueueBudget;
   #items: Item[] = [];
   /** Index of the first item: taking from the front must not move the others. */
   #first = 0;
@@ -42,19 +44,29 @@ export class LineSource {
   /** Where the queue ends: the next line that is not in it. */
   #end: Place;
   #isLive = false;
+  #isFilling = false;
   #offeredOffset = -1;
   /** Counts rewinds, so that a read that was under way is not mistaken for one of the new place. */
   #generation = 0;
 
-  constructor(options: LineSourceOptions, parts: { bus: LogBus; app: AppId; from: Place }) {
+  constructor(
+    options: LineSourceOptions,
+    parts: { bus: LogBus; app: AppId; budget: QueueBudget; from: Place },
+  ) {
     this.#options = options;
     this.#bus = parts.bus;
     this.#app = parts.app;
+    this.#budget = parts.budget;
     this.#end = parts.from;
+    this.#budget.join(this);
   }
 
   get isLive(): boolean {
     return this.#isLive;
+  }
+
+  get isFilling(): boolean {
+    return this.#isFilling;
   }
 
   get bytes(): number {
@@ -85,37 +97,68 @@ export class LineSource {
     }
     this.#push({ kind: 'record', stored, fromLine: 0 });
     this.#end = afterRecord(stored);
-    return true;
+    this.#budget.changed(sizeOf(stored));
+    return this.#isLive;
   }
 
-  /** Frees the memory: what was queued is read again from the log. */
+  /** Frees the memory: what was queued is read again from the log. A hole at the front stays known. */
   release(): void {
     const { first } = this;
-    if (first?.kind === 'record') {
+    if (first === undefined) {
+      this.rewind(this.#end);
+    } else if (first.kind === 'record') {
       this.rewind({
         position: { ...first.stored.position, line: first.fromLine },
         seq: first.stored.appSeq + first.fromLine,
       });
-    } else if (first === undefined) {
-      this.rewind(this.#end);
     } else {
-      this.#isLive = false;
+      this.rewind(first.to);
+      this.#push(first);
     }
   }
 
   rewind(to: Place): void {
+    const { bytes } = this;
     this.#items = [];
     this.#first = this.#bytes = this.#lines = 0;
     this.#end = to;
-    this.#isLive = false;
+    this.#turn(false);
     this.#generation++;
+    this.#budget.changed(-bytes);
+  }
+
+  /** Nothing is taken or held any more. */
+  close(): void {
+    this.rewind(this.#end);
+    this.#budget.leave(this);
   }
 
   /** Reads the next page into the queue. Call only while not live. */
   async read(): Promise<void> {
     const generation = this.#generation;
-    const page = await this.#bus.read(this.#end.position, this.#options.readBytesMax, this.#app);
+    this.#isFilling = true;
+    const bytesMax = this.#budget.pageBytes(this.#options.readBytesMax);
+    const page = await this.#bus.read(this.#end.position, bytesMax, this.#app);
     if (generation === this.#generation) this.#take(page);
+  }
+
+  /** What was read has been looked at: from now on it may be let go. */
+  filled(): void {
+    this.#isFilling = false;
+  }
+
+  /** Takes off what lies before `to`; what was released meanwhile is not read again that far. */
+  passed(to: Place): void {
+    for (let { first } = this; first?.kind === 'record'; first = this.first) {
+      const { position, record } = first.stored;
+      if (position.offset > to.position.offset) return;
+      if (position.offset === to.position.offset) {
+        const isOver = to.position.line >= record.lines && record.lines > 0;
+        if (!isOver) return this.#shorten(Math.max(first.fromLine, to.position.line));
+      }
+      this.shift();
+    }
+    if (!this.first && comparePositions(this.#end.position, to.position) < 0) this.rewind(to);
   }
 
   /** Takes the whole first item off, whatever it is. */
@@ -131,7 +174,7 @@ export class LineSource {
   }
 
   /** Leaves of the first item, a record, only the lines from `fromLine` on. */
-  shorten(fromLine: number): void {
+  #shorten(fromLine: number): void {
     const { first } = this;
     if (first?.kind !== 'record') return;
     this.#lines -= fromLine - first.fromLine;
@@ -140,6 +183,7 @@ export class LineSource {
 
   #take(page: Page): void {
     const asked = this.#end;
+    const bytesBefore = this.#bytes;
     let { seq } = asked;
     if (isRestart(asked, page)) {
       seq = page.from.appSeq;
@@ -155,7 +199,15 @@ export class LineSource {
     }
     this.#end = { position: page.next.position, seq: page.next.appSeq };
     this.#gap(seq, this.#end);
-    this.#isLive = page.atHead && this.#offeredOffset < this.#end.position.offset;
+    this.#turn(page.atHead && this.#offeredOffset < this.#end.position.offset);
+    // Last, because whoever holds too much lets go at once.
+    this.#budget.changed(this.#bytes - bytesBefore);
+  }
+
+  #turn(isLive: boolean): void {
+    if (this.#isLive === isLive) return;
+    this.#isLive = isLive;
+    this.#budget.turned(this);
   }
 
   #gap(seq: number, to: Place): void {
@@ -172,6 +224,7 @@ export class LineSource {
   #forget(item: Item): void {
     if (item.kind !== 'record') return;
     this.#bytes -= sizeOf(item.stored);
+    this.#budget.changed(-sizeOf(item.stored));
     this.#lines -= item.stored.record.lines - item.fromLine;
   }
 }

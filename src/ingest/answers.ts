@@ -32,6 +32,12 @@ export const answers = {
     headers: { Allow: 'POST' },
   },
   duplicateHeader: { status: 400, outcome: 'refused', text: 'Duplicate header', closes: true },
+  transferCoding: {
+    status: 501,
+    outcome: 'refused',
+    text: 'Unsupported transfer coding',
+    closes: true,
+  },
   tooManyHeaders: { status: 431, outcome: 'refused', text: 'Too many headers', closes: true },
   unauthorised: {
     status: 401,

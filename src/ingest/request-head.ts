@@ -40,14 +40,20 @@ export function readHead(req: IncomingMessage, limits: HeadLimits): RequestHead 
     isGzip: encoding !== undefined && isGzip(encoding),
     messageCount: countOf(headers['logplex-msg-count']),
     requestId: idOf(headers['logplex-frame-id']) ?? idOf(headers['x-request-id']),
-    isShuttle: headers['user-agent']?.startsWith('log-shuttle') ?? false,
+    isShuttle: isShuttle(req),
   };
+}
+
+export function isShuttle({ headers }: IncomingMessage): boolean {
+  return headers['user-agent']?.startsWith('log-shuttle') ?? false;
 }
 
 function refusalOf(req: IncomingMessage, limits: HeadLimits): Answer | undefined {
   // Node cuts the headers it parses at its own bound, but hands out all of them raw.
   if (req.rawHeaders.length > 2 * limits.headersMax) return answers.tooManyHeaders;
   if (hasDuplicate(req.rawHeaders)) return answers.duplicateHeader;
+  // Node looks at the last coding only; the body would still be in the others (RFC 9112 §6.1).
+  if (req.headers['transfer-encoding']?.includes(',') ?? false) return answers.transferCoding;
   return req.method === 'POST' ? undefined : answers.methodNotAllowed;
 }
 

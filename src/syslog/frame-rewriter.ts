@@ -1,4 +1,4 @@
-import type { Header } from './header.ts';
+import { Header, scanHeader } from './header.ts';
 
 export interface FrameRules {
   /** A text (what follows the header, its final LF not counted) that is longer is cut there. */
@@ -12,6 +12,7 @@ const lineFeed = 0x0a;
 /** Room for a count with its space, and for the mark of a cut. */
 const rewriteBytesMax = 64;
 const spareBytes = 1024;
+const rewritten = new Header();
 
 /**
  * Puts the kept frames of one body together. Nothing is copied while they lie side by side and stay as they are;
@@ -34,25 +35,26 @@ export class FrameRewriter {
   }
 
   /**
-   * Keeps the frame in [start, end) of the body, whose parts `header` names. `skippedBytes` of its text came and are
-   * not in the body; then what is there of the text is longer than it may be.
+   * Keeps the frame in [start, end) of the body, whose parts `header` names. False, and nothing is kept, when the
+   * frame would be none any more: the app's name can be longer than the token, and headers have a bound.
+   * `skippedBytes` of its text came and are not in the body; then what is there of it is longer than it may be.
    */
-  keep(start: number, end: number, header: Header, skippedBytes = 0): void {
+  keep(start: number, end: number, header: Header, skippedBytes = 0): boolean {
     const { messageBytesMax, token } = this.#rules;
     const isLong =
       header.messageEnd - header.messageStart > messageBytesMax &&
       textEnd(this.#body, header) - header.messageStart > messageBytesMax;
     if (isLong || hasToken(this.#body, header, token)) {
       this.#flushRun();
-      this.#rewrite(header, isLong, skippedBytes);
       this.#runStart = this.#runEnd = end;
-      return;
+      return this.#rewrite(header, isLong, skippedBytes);
     }
     if (start !== this.#runEnd) {
       if (this.#runEnd > this.#runStart) this.#flushRun();
       this.#runStart = start;
     }
     this.#runEnd = end;
+    return true;
   }
 
   /** Everything that was kept. */
@@ -72,23 +74,26 @@ export class FrameRewriter {
   }
 
   /** The octet count is that of the new message. */
-  #rewrite(header: Header, isLong: boolean, skippedBytes: number): void {
+  #rewrite(header: Header, isLong: boolean, skippedBytes: number): boolean {
     const { token, name } = this.#rules;
     const body = this.#body;
     const end = textEnd(body, header);
     const keptEnd = isLong ? cutAt(body, header.messageStart, this.#rules.messageBytesMax) : end;
     const cutBytes = end - keptEnd + skippedBytes;
     const mark = isLong ? Buffer.from(` [… ${cutBytes} bytes cut]`) : undefined;
-    if (isLong) this.cut++;
     const grown = fieldsEqual(body, header, token) * (name.length - token.length);
     const bytes =
       keptEnd - header.priStart + grown + (mark?.length ?? 0) + (header.messageEnd - end);
     const out = this.#room(bytes + rewriteBytesMax);
-    let at = this.#outBytes + out.write(`${bytes} `, this.#outBytes, 'latin1');
-    at = this.#copyHeader(header, out, at);
+    const start = this.#outBytes + out.write(`${bytes} `, this.#outBytes, 'latin1');
+    let at = this.#copyHeader(header, out, start);
     at += body.copy(out, at, header.msgIdEnd, keptEnd);
     if (mark) at += mark.copy(out, at);
-    this.#outBytes = at + body.copy(out, at, end, header.messageEnd);
+    at += body.copy(out, at, end, header.messageEnd);
+    if (!scanHeader(out, start, at, rewritten)) return false;
+    if (isLong) this.cut++;
+    this.#outBytes = at;
+    return true;
   }
 
   /** Up to the end of MSGID. */

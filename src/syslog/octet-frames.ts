@@ -56,10 +56,11 @@ export function parseFrames(body: Buffer, rules: FrameRules): ParsedFrames {
       at = inside;
       continue;
     }
-    rewriter.keep(at, end, header);
-    lines++;
-    lastStart = at;
-    lastEnd = end;
+    if (rewriter.keep(at, end, header)) {
+      lines++;
+      lastStart = at;
+      lastEnd = end;
+    } else malformed++;
     at = end;
   }
   return { frames: rewriter.frames(), lines, malformed, cut: rewriter.cut, lastStart, lastEnd };

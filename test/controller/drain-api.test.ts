@@ -95,6 +95,31 @@ test('no URL of a drain reaches the log', async () => {
   expect(JSON.stringify(api.logged)).not.toMatch(/pa55word|logs\.ex\.com/);
 });
 
+test('one drain is shown with how it does, to those who may see the app', async () => {
+  await using api = await scratchController();
+  const { add, auth } = await withApp(api);
+  await add('https://user:pw@logs.ex.com/in');
+  const path = '/api/apps/app/drains/1';
+  const shown = await api.call('GET', path, { auth });
+  expect(shown.status).toBe(200);
+  expect(dataOf(shown)).toEqual({
+    id: 1,
+    token: expect.stringMatching(/^d\./) as string,
+    url: 'https://***:***@logs.ex.com/in',
+    state: 'lagging',
+    messages: { delivered: 5, filtered: 4, dropped: 3, lost: 2, refused: 1 },
+    backlog: { messages: 7, bytes: 700, age_seconds: 61 },
+    imbalance: 0,
+    last_success: null,
+    last_error: 'timeout',
+    last_error_at: '2026-01-01T00:00:00.000Z',
+    next_retry: '2026-01-01T00:01:00.000Z',
+  });
+  expect((await api.call('GET', '/api/apps/app/drains/2', { auth })).status).toBe(404);
+  const stranger = await api.account('b@ex.com');
+  expect((await api.call('GET', path, { auth: stranger })).status).toBe(401);
+});
+
 async function withApp(api: Scratch) {
   const auth = await api.account('a@ex.com');
   await api.call('POST', '/api/apps', { auth, body: { unique_name: 'app' } });

@@ -8,6 +8,7 @@ import { createController, type Controller } from '../../src/controller/controll
 import type {
   AppHead,
   DrainGate,
+  DrainWatch,
   LogRequest,
   LogStreams,
 } from '../../src/controller/controller-parts.ts';
@@ -125,6 +126,7 @@ export async function scratchController(overrides: ScratchOverrides = {}): Promi
       logStreams: overrides.logStreams ?? recordingStreams(streams),
       drainGate: stubGate,
       appHead: stubHead,
+      drainWatch: stubWatch,
       clock,
       chance,
       logger,
@@ -186,6 +188,19 @@ const stubGate: DrainGate = {
     const masked = canonical.replace(/\/\/[^@/]*@/, '//***:***@');
     return { ok: true, spec: { url: canonical, masked, options: { gzip: url.includes('#gzip') } } };
   },
+};
+
+const stubWatch: DrainWatch = {
+  healthOf: () =>
+    Promise.resolve({
+      state: 'lagging',
+      messages: { delivered: 5, filtered: 4, dropped: 3, lost: 2, refused: 1 },
+      imbalanceMessages: 0,
+      backlog: { messages: 7, bytes: 700, ageMs: 61_400 },
+      lastSuccessMs: undefined,
+      lastError: { reason: 'timeout', atMs: Date.UTC(2026, 0, 1) },
+      nextAttemptMs: Date.UTC(2026, 0, 1, 0, 1),
+    }),
 };
 
 const stubHead: AppHead = {

@@ -203,17 +203,83 @@ test('halves a batch to find the message that the receiver refuses', async () =>
   await expectBalanced(kit);
 });
 
-test('refuses a whole piece when a batch has been halved twenty times', async () => {
+test('finds every offending message of a batch, and refuses no other', async () => {
   const kit = new WorkerKit({ batchMsMax: 10 });
-  kit.drain.answer = () => ({ kind: 'split', status: 422 });
+  const bad = ['50', '150', '250', '350'];
+  kit.drain.answer = (batch) =>
+    batch.body
+      .toString()
+      .split('\n')
+      .some((text) => bad.includes(text))
+      ? { kind: 'split', status: 422 }
+      : { kind: 'delivered', rejected: 0 };
   kit.worker.start();
   await kit.clock.advance(0);
   await kit.bus.append([linesRecord(1, numbers(0, 400))]);
   await kit.clock.advance(60_000);
-  expect(kit.worker.books.counts.refused).toBe(400);
-  const messages = 400;
-  expect(kit.drain.batches.length).toBeLessThan(2 * messages - 1);
-  expect(kit.drain.batches.slice(0, 20).map((b) => b.messages)).toContain(1);
+  expect(kit.drain.texts).toEqual(numbers(0, 400).filter((n) => !bad.includes(n)));
+  expect(kit.worker.books.counts).toMatchObject({ delivered: 396, refused: 4 });
+  await expectBalanced(kit);
+});
+
+test('refuses a whole piece when finding the offending message takes too many requests', async () => {
+  const kit = new WorkerKit({ batchMsMax: 10, splitRequestsMax: 6 });
+  kit.drain.answer = (batch) =>
+    batch.body.toString().split('\n').includes('31')
+      ? { kind: 'split', status: 422 }
+      : { kind: 'delivered', rejected: 0 };
+  kit.worker.start();
+  await kit.clock.advance(0);
+  await kit.bus.append([linesRecord(1, numbers(0, 36))]);
+  await kit.clock.advance(60_000);
+  const refused = numbers(0, 36).filter((n) => !kit.drain.texts.includes(n));
+  expect(refused).toContain('31');
+  expect(refused.length).toBeGreaterThan(1);
+  expect(kit.worker.books.counts.refused).toBe(refused.length);
+  await expectBalanced(kit);
+});
+
+test('halves what is too large until it fits, loses none of it, and stays small for a while', async () => {
+  const kit = new WorkerKit({ batchMsMax: 10 });
+  const isTooLarge = (bytes: number): boolean => bytes > 40;
+  kit.drain.answer = (batch) =>
+    isTooLarge(batch.body.length)
+      ? { kind: 'split', status: 413 }
+      : { kind: 'delivered', rejected: 0 };
+  kit.worker.start();
+  await kit.clock.advance(0);
+  await kit.bus.append([linesRecord(1, numbers(0, 400))]);
+  await kit.clock.advance(60_000);
+  expect(kit.drain.texts).toEqual(numbers(0, 400));
+  const before = kit.drain.batches.length;
+  await kit.bus.append([linesRecord(1, numbers(400, 500))]);
+  await kit.clock.advance(60_000);
+  expect(kit.drain.texts).toEqual(numbers(0, 500));
+  const later = kit.drain.batches.slice(before);
+  expect(later.filter(({ body }) => isTooLarge(body.length))).toEqual([]);
+  kit.drain.answer = () => ({ kind: 'delivered', rejected: 0 });
+  await kit.clock.advance(600_000);
+  await kit.bus.append([linesRecord(1, numbers(500, 600))]);
+  await kit.clock.advance(60_000);
+  expect(kit.drain.batches.at(-1)?.messages).toBe(100);
+  expect(kit.worker.books.counts).toMatchObject({ delivered: 600, refused: 0 });
+  await expectBalanced(kit);
+});
+
+test('refuses one message that is too large alone, and no other', async () => {
+  const kit = new WorkerKit({ batchMsMax: 10 });
+  kit.drain.answer = (batch) =>
+    batch.body.toString().includes('x'.repeat(100))
+      ? { kind: 'split', status: 413 }
+      : { kind: 'delivered', rejected: 0 };
+  kit.worker.start();
+  await kit.clock.advance(0);
+  await kit.bus.append([linesRecord(1, ['a', 'b', 'x'.repeat(100), 'c'])]);
+  await kit.clock.advance(60_000);
+  expect(kit.drain.texts).toEqual(['a', 'b', 'c']);
+  expect(await noticesIn(kit)).toEqual([
+    expect.stringMatching(/^Error L18 .*status 413\): 1 messages refused/),
+  ]);
   await expectBalanced(kit);
 });
 
@@ -232,6 +298,32 @@ test('keeps the lines of a held drain and probes it rarely', async () => {
   await kit.clock.advance(2_000);
   expect(kit.drain.texts).toEqual(numbers(0, 5));
   expect(kit.worker.condition.state).toBe('live');
+});
+
+test('tells the stream once that a drain is held, and again when it is held anew', async () => {
+  const kit = new WorkerKit({ batchMsMax: 0 });
+  let status = 401;
+  kit.drain.answer = () =>
+    status === 204
+      ? { kind: 'delivered', rejected: 0 }
+      : { kind: 'hold', reason: 'http_4xx', status };
+  kit.worker.start();
+  await kit.clock.advance(0);
+  await appendEach(kit, ['a']);
+  await kit.clock.advance(1_000_000);
+  const told = (reason: string): string =>
+    `Error L19 (drain held): error="status ${reason}" uri="https://drain.example/"`;
+  expect(await noticesIn(kit)).toEqual([told('401')]);
+  status = 204;
+  await kit.clock.advance(300_000);
+  status = 410;
+  await appendEach(kit, ['b']);
+  await kit.clock.advance(1000);
+  expect(await noticesIn(kit)).toEqual([told('401'), told('410')]);
+  status = 204;
+  await kit.clock.advance(300_000);
+  expect(kit.drain.texts).toEqual(['a', 'b']);
+  await expectBalanced(kit);
 });
 
 test('is disabled after five days of nothing but failures, and drops what it had and what comes', async () => {

@@ -256,6 +256,14 @@ test.each([
   expect(await harness.records()).toEqual([]);
 });
 
+test('refuses a body in a transfer coding that it would not undo', async () => {
+  await using harness = await startIngest();
+  const chunked = { 'Content-Length': undefined, 'Transfer-Encoding': 'gzip, chunked' };
+  const body = `${a.length.toString(16)}\r\n${a}\r\n0\r\n\r\n`;
+  expect(await post(harness, body, chunked)).toMatchObject({ status: 501 });
+  expect(await harness.records()).toEqual([]);
+});
+
 test('refuses more headers than it reads', async () => {
   await using harness = await startIngest();
   const many = Object.fromEntries(Array.from({ length: 80 }, (_, i) => [`X-${i}`, 'y']));

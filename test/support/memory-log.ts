@@ -3,7 +3,12 @@ import { partitionOf } from '../../src/core/partition.ts';
 import type { Position } from '../../src/core/position.ts';
 import type { LogRecord } from '../../src/core/record.ts';
 import type { Bound, CheckpointStore, Entries, Entry, LogBus, Page } from '../../src/bus/bus.ts';
-import type { StoredRecord, Subscription, SubscriptionHandlers } from '../../src/bus/bus.ts';
+import type {
+  StoredRecord,
+  Subscription,
+  SubscriptionHandlers,
+  Weight,
+} from '../../src/bus/bus.ts';
 import { Subscribers } from '../../src/bus/subscribers.ts';
 
 /** The contract of the log and nothing else: arrays. `dropBefore` is its retention. */
@@ -93,6 +98,16 @@ export class MemoryLog implements LogBus {
     return Promise.resolve(
       Math.max(0, this.#seqAt(app, partition, b) - this.#seqAt(app, partition, a)),
     );
+  }
+
+  weigh(app: AppId, from: Position): Promise<Weight> {
+    const partition = this.partitionOf(app);
+    const at = this.#clamp(partition, from);
+    const rest = this.#visible(partition, app).filter((r) => r.position.offset >= at.offset);
+    return Promise.resolve({
+      bytes: rest.reduce((sum, { record }) => sum + record.frames.length, 0),
+      sinceMs: rest[0]?.record.receivedAtMs,
+    });
   }
 
   bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {

@@ -13,6 +13,9 @@ export function testNeeding(what: string, isThere: boolean, install: string): ty
   return test.skip as typeof test;
 }
 
+/** The fault tests that take longer, and more rounds of the others: FAULTS=all. */
+export const hasTimeForAll = process.env['FAULTS'] === 'all';
+
 export function hasCommand(name: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0;
 }

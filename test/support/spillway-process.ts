@@ -7,6 +7,12 @@ export interface SpillwayProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** `host:port` to listen on; a restart wants the same one. */
   readonly listen?: string;
+  /** Another copy's `main.ts`. */
+  readonly main?: string;
+  /** For node itself. */
+  readonly nodeArgs?: readonly string[];
+  /** Called before it is ready, for those who do not want to wait for that. */
+  readonly onSpawn?: (child: ChildProcess) => void;
 }
 
 /** Spillway as an operator runs it: a process of its own, spoken to only from outside. */
@@ -35,7 +41,8 @@ export class SpillwayProcess {
 
   /** Starts it and waits until it says that it is ready. */
   static async start(options: SpillwayProcessOptions): Promise<SpillwayProcess> {
-    const child = spawn(process.execPath, ['src/main.ts'], {
+    const args = [...(options.nodeArgs ?? []), options.main ?? 'src/main.ts'];
+    const child = spawn(process.execPath, args, {
       env: {
         PATH: process.env['PATH'] ?? '',
         SPILLWAY_DATA_DIR: options.dataDir,
@@ -45,6 +52,7 @@ export class SpillwayProcess {
       },
       stdio: ['ignore', 'inherit', 'pipe'],
     });
+    options.onSpawn?.(child);
     const log: Record<string, unknown>[] = [];
     const lines = createInterface({ input: child.stderr });
     const ready = new Promise<Record<string, unknown>>((resolve, reject) => {
@@ -68,6 +76,15 @@ export class SpillwayProcess {
   /** `host:port` of the public door. */
   get address(): string {
     return new URL(this.publicUrl).host;
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** Resolves with the exit code, null when a signal killed it. */
+  get ended(): Promise<number | null> {
+    return this.#exited;
   }
 
   /** Sends a signal without waiting. */

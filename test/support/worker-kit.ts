@@ -7,6 +7,7 @@ import type { Batch, Delivery, Drain, StreamEvents } from '../../src/drains/drai
 import { DrainMetrics } from '../../src/drains/drain-metrics.ts';
 import { DrainNotices } from '../../src/drains/drain-notices.ts';
 import { DrainWorker, type DrainWorkerOptions } from '../../src/drains/drain-worker.ts';
+import { QueueBudget } from '../../src/drains/queue-budget.ts';
 import { notices } from '../../src/core/notices.ts';
 import { FakeClock } from './fake-clock.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -14,7 +15,7 @@ import { textsOf } from './records.ts';
 import { silentLogger } from './silent-logger.ts';
 
 /** Encodes a line as its text and LF. */
-class TextEncoder implements BatchEncoder {
+export class TextEncoder implements BatchEncoder {
   #texts: string[] = [];
   #bytes = 0;
   #bytesMax = 0;
@@ -103,6 +104,7 @@ export const workerDefaults: DrainWorkerOptions = {
   holdProbeMs: 300_000,
   disableAfterMs: 5 * 86_400_000,
   splitRequestsMax: 20,
+  smallBatchMs: 600_000,
 };
 
 /** One worker on a log in memory, with a scripted receiver, fake time, and its last checkpoint at hand. */
@@ -112,6 +114,8 @@ export class WorkerKit {
   readonly bus: MemoryLog;
   readonly drain = new ScriptedDrain();
   saved: Books | null = null;
+  /** When set, checkpoints are refused with it. */
+  refuseCheckpoints: Error | undefined;
   worker: DrainWorker;
   readonly #options: DrainWorkerOptions;
   readonly #isStream: boolean;
@@ -153,17 +157,26 @@ export class WorkerKit {
       this.#options,
       {
         bus,
+        budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
         makeDrain: (events) => {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };
         },
         encoder: new TextEncoder(),
         checkpoint: (changed) => {
+          if (this.refuseCheckpoints) return Promise.reject(this.refuseCheckpoints);
           this.saved = changed;
           return Promise.resolve();
         },
         notices: new DrainNotices(
-          { id, app, maskedUrl: 'https://drain.example/', intervalMs: 10_000, readBytesMax: 4000 },
+          {
+            id,
+            app,
+            maskedUrl: 'https://drain.example/',
+            intervalMs: 10_000,
+            retryMs: 1000,
+            readBytesMax: 4000,
+          },
           { bus, clock, logger: silentLogger },
         ),
         clock,

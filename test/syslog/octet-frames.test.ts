@@ -207,3 +207,18 @@ test('loses nothing behind junk that ends with an LF', () => {
     }),
   );
 });
+
+test('does not keep a frame whose header grows beyond its bound when the name takes the place of the token', () => {
+  const longer = Buffer.from('n'.repeat(48));
+  const bodyOf = (host: number, text: string): Buffer =>
+    Buffer.from(frame(text, { app: token.toString(), host: 'h'.repeat(host) }) + a);
+  for (const text of ['x', `[id x="${'v'.repeat(30)}] y`]) {
+    for (let host = 1900; host < 2048; host++) {
+      const parsed = parseFrames(bodyOf(host, text), { messageBytesMax: 50, token, name: longer });
+      // What was kept must be readable for whoever reads it next, unchanged.
+      const again = parseFrames(parsed.frames, { messageBytesMax: 10_240, token, name: longer });
+      expect(again).toMatchObject({ lines: parsed.lines, malformed: 0 });
+      expect(parsed.lines + parsed.malformed).toBe(2);
+    }
+  }
+});

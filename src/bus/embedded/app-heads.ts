@@ -28,6 +28,14 @@ export class AppHeads {
     return this.#heads.get(app) ?? { seq: 0, previous: null };
   }
 
+  /** Never gives a number below `seq` again; false when it would not have. */
+  raise(app: AppId, seq: number): boolean {
+    const head = this.of(app);
+    if (head.seq >= seq) return false;
+    head.seq = seq;
+    return true;
+  }
+
   /** Takes what a checkpoint or an index says, unless something later is known. */
   learn(app: AppId, seq: number, previous: Position | null): void {
     const head = this.of(app);

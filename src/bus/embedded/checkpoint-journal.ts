@@ -79,6 +79,7 @@ export class CheckpointJournal implements CheckpointStore {
   }
 
   async sync(): Promise<void> {
+    if (this.#isBehind) this.#writing ??= this.#writeAll();
     await this.#writing;
     await this.#syncing;
     if (!this.#isDirty) return;
@@ -93,14 +94,28 @@ export class CheckpointJournal implements CheckpointStore {
   async close(): Promise<void> {
     this.#stopTicking();
     await this.sync();
-    await this.#file?.close();
+    await this.#closeFile();
+  }
+
+  /** Ends it as a crash would. */
+  async abandon(): Promise<void> {
+    this.#stopTicking();
+    await this.#writing?.catch(() => undefined);
+    await this.#syncing.catch(() => undefined);
+    await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
   }
 
   async #writeAll(): Promise<void> {
     // One turn later, so that all changes of this turn share a write.
     await new Promise((resolve) => setImmediate(resolve));
     try {
-      while (this.#pending.length > 0) {
+      while (this.#pending.length > 0 || this.#isBehind) {
         const changes = this.#pending;
         this.#pending = [];
         if (this.#isBehind || this.#isBloated()) await this.#compact();
@@ -133,10 +148,16 @@ export class CheckpointJournal implements CheckpointStore {
     const chunk = encodeChunk([...this.#changes()]);
     const path = journalPath(directory, this.#generation + 1);
     const file = await storage.open(`${path}.tmp`, 'create');
-    await file.write([chunk], 0);
-    await file.sync();
-    await storage.rename(`${path}.tmp`, path);
-    await storage.syncDirectory(directory);
+    try {
+      await file.write([chunk], 0);
+      await file.sync();
+      await storage.rename(`${path}.tmp`, path);
+      await storage.syncDirectory(directory);
+    } catch (error) {
+      await file.close();
+      await storage.unlink(`${path}.tmp`).catch(() => undefined);
+      throw error;
+    }
     const old = this.#file;
     this.#file = file;
     this.#fileBytes = this.#liveBytes = chunk.length;
@@ -168,9 +189,7 @@ export class CheckpointJournal implements CheckpointStore {
       journalPath(this.#options.directory, this.#generation),
       'existing',
     );
-    const bytes = Buffer.allocUnsafeSlow(await file.size());
-    await file.read(bytes, 0);
-    await file.close();
+    const bytes = await wholeFile(file);
     const skipped = decodeChunks(bytes, (change) => this.#apply(change));
     if (skipped > 0) logger.warn({ skippedBytes: skipped }, 'checkpoints.unreadable_bytes_skipped');
   }
@@ -226,6 +245,17 @@ function chunkAt(bytes: Buffer, at: number): Buffer | undefined {
   if (at + chunkHeadBytes + length > bytes.length) return undefined;
   const json = bytes.subarray(at + chunkHeadBytes, at + chunkHeadBytes + length);
   return crc32c(json) === bytes.readUInt32LE(at + 8) ? json : undefined;
+}
+
+/** Reads and closes it. */
+async function wholeFile(file: StorageFile): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(await file.size());
+  try {
+    await file.read(bytes, 0);
+  } finally {
+    await file.close();
+  }
+  return bytes;
 }
 
 function journalPath(directory: string, generation: number): string {

@@ -7,11 +7,12 @@ import { partitionOf } from '../../core/partition.ts';
 import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { Bound, CheckpointStore, Entry, LogBus, Page } from '../bus.ts';
-import type { StoredRecord, Subscription, SubscriptionHandlers } from '../bus.ts';
+import type { StoredRecord, Subscription, SubscriptionHandlers, Weight } from '../bus.ts';
 import { Subscribers } from '../subscribers.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { BusMetrics } from './bus-metrics.ts';
 import { CheckpointJournal } from './checkpoint-journal.ts';
+import { isNoSpace } from './disk-errors.ts';
 import { IndexCache } from './index-cache.ts';
 import { openLogIdentity } from './log-identity.ts';
 import { PartitionLog } from './partition-log.ts';
@@ -27,7 +28,7 @@ export interface EmbeddedLogOptions {
   readonly partitions: number;
   readonly segmentBytes: number;
   readonly retentionBytesMax: number;
-  /** Keep less than that on a small disk: half of the free space plus the log's own bytes. */
+  /** Keep less than that on a small disk: half of the sum of the free space and the log's own bytes. */
   readonly retentionFitsDisk: boolean;
   readonly retentionAgeMsMax: number;
   readonly appendQueueBytesMax: number;
@@ -88,7 +89,8 @@ export class EmbeddedLog implements LogBus {
 
   /**
    * Opens or makes the log.
-   * @throws AppError CONFIG_INVALID when the log has another number of partitions, FORMAT_TOO_NEW.
+   * @throws AppError CONFIG_INVALID when the log has another number of partitions, FORMAT_TOO_NEW; Node's own
+   *   error when the disk refuses. Then nothing is held any more, and it may be tried again.
    */
   static async open(options: EmbeddedLogOptions, parts: EmbeddedLogParts): Promise<EmbeddedLog> {
     const { storage, clock, logger } = parts;
@@ -104,11 +106,23 @@ export class EmbeddedLog implements LogBus {
     );
     const life = (await journal.load(0)).get(lifeKey);
     const epoch = Number(life?.['epoch'] ?? 0) + 1;
-    await journal.append(0, epoch, new Map([[lifeKey, { epoch, closed: false }]]));
+    try {
+      await journal.append(0, epoch, new Map([[lifeKey, { epoch, closed: false }]]));
+    } catch (error) {
+      await journal.abandon();
+      throw error;
+    }
     const indexes = new IndexCache({ bytesMax: options.indexCacheBytesMax }, { storage });
     log = new EmbeddedLog(options, parts, { logId, journal, indexes, epoch });
-    await log.#recover(life?.['closed'] === true);
-    await journal.sync();
+    try {
+      await log.#recover(life?.['closed'] === true);
+      await journal.sync();
+      await log.#checkSpace();
+    } catch (error) {
+      await log.#abandon();
+      throw error;
+    }
+    parts.metrics.watch(() => log?.bytes ?? 0);
     log.#startTimers();
     return log;
   }
@@ -143,6 +157,10 @@ export class EmbeddedLog implements LogBus {
     const start = await reader.boundAt(app, from);
     const end = await reader.boundAt(app, to);
     return Math.max(0, end.appSeq - start.appSeq);
+  }
+
+  weigh(app: AppId, from: Position): Promise<Weight> {
+    return this.#reader(this.partitionOf(app)).weigh(app, from);
   }
 
   async bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {
@@ -183,11 +201,24 @@ export class EmbeddedLog implements LogBus {
     for (const stop of this.#timers) stop();
     this.#subscribers.close();
     for (const log of this.#logs) await log.close();
-    if (this.#failure === undefined) {
-      const life = { epoch: this.#epoch, closed: true };
-      await this.#journal.append(0, this.#epoch, new Map([[lifeKey, life]]));
+    try {
+      if (this.#failure === undefined) {
+        const life = { epoch: this.#epoch, closed: true };
+        await this.#journal.append(0, this.#epoch, new Map([[lifeKey, life]]));
+      }
+      await this.#journal.close();
+    } catch (error) {
+      await this.#journal.abandon();
+      // The next start then takes the end for a crash, which costs it a copy and nobody a line.
+      if (!isNoSpace(error)) throw error;
+      this.#parts.logger.warn({ err: error }, 'log.close_not_noted');
     }
-    await this.#journal.close();
+  }
+
+  /** Gives up an opening that failed. */
+  async #abandon(): Promise<void> {
+    for (const log of this.#logs) await log.close();
+    await this.#journal.abandon();
   }
 
   /** Drops what retention no longer keeps: for its age once a minute, for its bytes also at every seal. */
@@ -207,8 +238,7 @@ export class EmbeddedLog implements LogBus {
   }
 
   checkpointFailed(error: unknown): void {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOSPC' || code === 'EDQUOT') for (const log of this.#logs) log.full = true;
+    if (isNoSpace(error)) for (const log of this.#logs) log.full = true;
     else this.#fail(error);
   }
 
@@ -222,6 +252,7 @@ export class EmbeddedLog implements LogBus {
     for (let partition = 0; partition < this.partitions; partition++) {
       const directory = `log/${partition}`;
       const identity = { logId: this.logId, partition, directory };
+      const checkpoint = await this.#journal.load(partition);
       const recovered = await recoverPartition(
         { ...identity, wasClosed },
         {
@@ -229,9 +260,21 @@ export class EmbeddedLog implements LogBus {
           logger,
           onCorrupt,
           indexes: this.#indexes,
-          checkpoint: await this.#journal.load(partition),
+          checkpoint,
         },
       );
+      const through = Number(checkpoint.get(headsKey)?.['through'] ?? 0);
+      for (const segment of recovered.segments.slice(0, -1)) {
+        // A crash came between the end of this segment and the note of its heads.
+        if (segment.base < through) continue;
+        const apps = (await this.#indexes.of(segment)).apps();
+        await this.#noteHeads(partition, segment, apps, recovered.heads);
+      }
+      if (recovered.uncounted.size > 0) {
+        metrics.corrupt();
+        const entries = [...recovered.uncounted].map(([app, seq]) => [`uncounted:${app}`, { seq }]);
+        await this.#journal.append(partition, this.#epoch, new Map(entries as [string, Entry][]));
+      }
       const log = new PartitionLog(
         { ...this.#options, ...identity },
         {
@@ -252,7 +295,6 @@ export class EmbeddedLog implements LogBus {
         new SegmentReader({ source: log, indexes: this.#indexes, scheduler, onCorrupt }),
       );
     }
-    metrics.watch(() => this.bytes);
   }
 
   #startTimers(): void {
@@ -279,13 +321,23 @@ export class EmbeddedLog implements LogBus {
     if (isFull && !wasFull) await this.retain({ age: false });
   }
 
-  #sealed(partition: number, segment: Segment, heads: AppHeads): void {
+  #noteHeads(
+    partition: number,
+    segment: Segment,
+    apps: Iterable<AppId>,
+    heads: AppHeads,
+  ): Promise<void> {
     const entries = new Map<string, Entry>([[headsKey, { through: segment.base + 1 }]]);
-    for (const app of segment.active?.apps() ?? []) {
+    for (const app of apps) {
       const { seq, previous } = heads.peek(app);
       if (previous) entries.set(appKeyPrefix + app, { seq, last: previous.offset });
     }
-    void this.checkpoints.append(partition, this.#epoch, entries).catch(() => undefined);
+    return this.checkpoints.append(partition, this.#epoch, entries);
+  }
+
+  #sealed(partition: number, segment: Segment, heads: AppHeads): void {
+    const apps = segment.active?.apps() ?? [];
+    void this.#noteHeads(partition, segment, apps, heads).catch(() => undefined);
     this.retain({ age: false }).catch((error: unknown) =>
       this.#parts.logger.error({ err: error }, 'log.upkeep_failed'),
     );

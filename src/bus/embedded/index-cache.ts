@@ -1,4 +1,5 @@
 import { decodeRecordHeader } from '../../core/record.ts';
+import { isNoSpace } from './disk-errors.ts';
 import { indexPath, type Segment } from './segment.ts';
 import { scanSegment, type ScanResult } from './segment-scan.ts';
 import { IndexBuilder, LoadedIndex, type SegmentIndex } from './segment-index.ts';
@@ -45,15 +46,25 @@ export class IndexCache {
     this.#loaded.delete(segment);
   }
 
+  /** Takes the index of a segment that has just been sealed and whose file could not be written. */
+  keep(segment: Segment, bytes: Buffer): void {
+    const index = LoadedIndex.decode(bytes);
+    if (index) this.#remember(segment, index);
+  }
+
   async #load(segment: Segment): Promise<LoadedIndex> {
     const index = (await this.#read(segment)) ?? (await this.#rebuild(segment));
+    this.#remember(segment, index);
+    return index;
+  }
+
+  #remember(segment: Segment, index: LoadedIndex): void {
     this.#loaded.set(segment, index);
     this.#bytes += index.byteLength;
     for (const oldest of this.#loaded.keys()) {
       if (this.#bytes <= this.#options.bytesMax || oldest === segment) break;
       this.forget(oldest);
     }
-    return index;
   }
 
   async #read(segment: Segment): Promise<LoadedIndex | undefined> {
@@ -77,7 +88,10 @@ export class IndexCache {
   async #rebuild(segment: Segment): Promise<LoadedIndex> {
     const { index } = await indexSegment(segment);
     const bytes = index.encode();
-    await writeIndex(this.#storage, segment.path, bytes);
+    // Without room for the file it is made again when it is needed again.
+    await writeIndex(this.#storage, segment.path, bytes).catch((error: unknown) => {
+      if (!isNoSpace(error)) throw error;
+    });
     const loaded = LoadedIndex.decode(bytes);
     if (!loaded) throw new Error('an index that was just made cannot be read');
     return loaded;
@@ -91,6 +105,9 @@ export async function writeIndex(storage: Storage, segment: string, bytes: Buffe
   try {
     await file.write([bytes], 0);
     await file.sync();
+  } catch (error) {
+    await storage.unlink(`${path}.tmp`).catch(() => undefined);
+    throw error;
   } finally {
     await file.close();
   }

@@ -6,8 +6,9 @@ import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { StoredRecord } from '../bus.ts';
 import type { AppHead, AppHeads } from './app-heads.ts';
+import { isDeviceFailure, isNoSpace } from './disk-errors.ts';
 import { writeIndex, type IndexCache } from './index-cache.ts';
-import { createSegment, type Segment } from './segment.ts';
+import { createSegment, indexPath, type Segment } from './segment.ts';
 import { encodeEnvelope } from './segment-format.ts';
 import { IndexBuilder } from './segment-index.ts';
 import type { Storage } from './storage.ts';
@@ -44,6 +45,8 @@ export interface RecoveredPartition {
   readonly active: IndexBuilder;
   readonly heads: AppHeads;
   readonly nextOffset: number;
+  /** Apps of which lines that were handed out are gone, with the number that the next line gets. */
+  readonly uncounted: ReadonlyMap<AppId, number>;
 }
 
 interface Append {
@@ -57,8 +60,6 @@ interface Encoded {
   readonly stored: StoredRecord;
   readonly envelope: Buffer;
 }
-
-const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
 
 /**
  * The writing side of one partition. Appends that wait are written together (group commit): one write, one
@@ -226,10 +227,10 @@ export class PartitionLog {
   /** Nothing of the group counts: its numbers are given again, and the end of the file goes back. */
   async #undo(group: readonly Append[], error: unknown): Promise<void> {
     this.#ahead.clear();
-    const isNoSpace = noSpaceCodes.includes((error as NodeJS.ErrnoException).code);
-    let failure: unknown = isNoSpace ? undefined : error;
+    const isFull = isNoSpace(error);
+    let failure: unknown = isFull ? undefined : error;
     try {
-      if (isNoSpace) await this.#activeSegment().file.truncate(this.#activeSegment().bytes);
+      if (isFull) await this.#activeSegment().file.truncate(this.#activeSegment().bytes);
     } catch (truncateError) {
       failure = truncateError;
     }
@@ -239,7 +240,7 @@ export class PartitionLog {
     else this.full = true;
     this.#parts.logger.error({ err: error, partition: this.partition }, 'log.write_failed');
     const refusal = unavailable(
-      isNoSpace ? 'no space left for the log' : 'the log cannot be written',
+      isFull ? 'no space left for the log' : 'the log cannot be written',
       error,
     );
     for (const append of [...group, ...waiting]) append.reject(refusal);
@@ -249,24 +250,45 @@ export class PartitionLog {
   /** Ends the active segment and starts the next. Should that fail, the active one simply stays active. */
   async #seal(segment: Segment): Promise<void> {
     const { storage, indexes } = this.#parts;
+    const { logId, partition } = this;
     const next = this.headOffset;
+    let successor: Segment;
     try {
-      const successor = await createSegment(storage, this.#options.directory, {
-        logId: this.logId,
-        partition: this.partition,
-        base: next,
-      });
-      await writeIndex(storage, segment.path, this.#active.encode());
-      segment.maxTimeMs = this.#active.maxTimeMs;
-      this.#parts.sealed(segment, this.heads);
-      segment.active = undefined;
-      this.#active = new IndexBuilder(next);
-      successor.active = this.#active;
-      this.segments.push(successor);
-      indexes.forget(segment);
+      const header = { logId, partition, base: next };
+      successor = await createSegment(storage, this.#options.directory, header);
     } catch (error) {
-      this.#parts.logger.warn({ err: error, partition: this.partition }, 'log.seal_failed');
+      this.#sealFailed(error);
+      return;
     }
+    const index = this.#active.encode();
+    const isIndexed = await this.#writeIndex(segment, index);
+    segment.maxTimeMs = this.#active.maxTimeMs;
+    this.#parts.sealed(segment, this.heads);
+    segment.active = undefined;
+    this.#active = new IndexBuilder(next);
+    successor.active = this.#active;
+    this.segments.push(successor);
+    indexes.forget(segment);
+    if (!isIndexed) indexes.keep(segment, index);
+  }
+
+  /** False when there is no index file now: it can be made again from the segment. */
+  async #writeIndex(segment: Segment, index: Buffer): Promise<boolean> {
+    try {
+      await writeIndex(this.#parts.storage, segment.path, index);
+      return true;
+    } catch (error) {
+      await this.#parts.storage.unlink(indexPath(segment.path)).catch(() => undefined);
+      this.#sealFailed(error);
+      return false;
+    }
+  }
+
+  #sealFailed(error: unknown): void {
+    this.#parts.logger.warn({ err: error, partition: this.partition }, 'log.seal_failed');
+    if (!isDeviceFailure(error)) return;
+    this.#broken = error;
+    this.#parts.failed(error);
   }
 
   #activeSegment(): Segment {

@@ -1,6 +1,6 @@
 import type { Logger } from '../../core/logger.ts';
 import type { Position } from '../../core/position.ts';
-import { appId } from '../../core/ids.ts';
+import { appId, type AppId } from '../../core/ids.ts';
 import type { Entries } from '../bus.ts';
 import { AppHeads } from './app-heads.ts';
 import { indexSegment, type IndexCache } from './index-cache.ts';
@@ -50,7 +50,23 @@ export async function recoverPartition(
   const { storage } = parts;
   await storage.makeDirectory(options.directory);
   await removeLeftovers(options, parts);
-  const segments = await openSegments(options, parts);
+  const segments: Segment[] = [];
+  try {
+    return await recoverSegments(options, parts, segments);
+  } catch (error) {
+    for (const segment of segments) await segment.retire();
+    throw error;
+  }
+}
+
+async function recoverSegments(
+  options: RecoveryOptions,
+  parts: RecoveryParts,
+  segments: Segment[],
+): Promise<RecoveredPartition> {
+  const { storage } = parts;
+  await openSegments(options, parts, segments);
+  await dropFalseSuccessors(parts, segments);
   const heads = checkpointedHeads(options, parts.checkpoint);
   const sealedThrough = Number(parts.checkpoint.get(headsKey)?.['through'] ?? 0);
   for (const segment of segments.slice(0, -1)) {
@@ -65,9 +81,37 @@ export async function recoverPartition(
     }
   }
   const last = segments.at(-1);
-  if (!last) return startEmpty(options, parts, heads, 0);
-  return recoverActive(options, parts, segments, last, heads);
+  const recovered = last
+    ? await recoverActive(options, parts, segments, last, heads)
+    : await startEmpty(options, parts, heads, 0);
+  return aboveReached(options, parts, recovered);
 }
+
+/**
+ * Where the last records of an app turned out to be corrupt, its numbers and the partition's offsets go on above
+ * everything that cursors have passed: what is stored from now on would otherwise lie behind them.
+ */
+function aboveReached(
+  options: RecoveryOptions,
+  parts: RecoveryParts,
+  recovered: Recovered,
+): RecoveredPartition {
+  let { nextOffset } = recovered;
+  const uncounted = new Map<AppId, number>();
+  for (const entry of parts.checkpoint.values()) {
+    const { reached } = entry;
+    if (!Array.isArray(reached) || reached[0] !== options.logId) continue;
+    const [app = 0, offset = 0, seq = 0] = reached.slice(1).map(Number);
+    nextOffset = Math.max(nextOffset, offset);
+    if (recovered.heads.raise(appId(app), seq)) uncounted.set(appId(app), seq);
+  }
+  for (const [app, seq] of uncounted) {
+    parts.logger.error({ appId: app, seq }, 'log.lines_handed_out_are_gone');
+  }
+  return { ...recovered, nextOffset, uncounted };
+}
+
+type Recovered = Omit<RecoveredPartition, 'uncounted'>;
 
 async function recoverActive(
   options: RecoveryOptions,
@@ -75,7 +119,7 @@ async function recoverActive(
   segments: Segment[],
   segment: Segment,
   heads: AppHeads,
-): Promise<RecoveredPartition> {
+): Promise<Recovered> {
   const { index, scan } = await indexSegment(segment, {
     heads,
     positionOf: (offset) => at(options, offset),
@@ -104,16 +148,22 @@ async function rewrite(
   const path = `${segment.path}.tmp`;
   const copy = await storage.open(path, 'create');
   const header = { logId: options.logId, partition: options.partition, base: segment.base };
-  await copy.write([encodeSegmentHeader(header)], 0);
-  for (let copied = segmentHeaderBytes; copied < segment.bytes;) {
-    const chunk = await segment.readBytes(copied, copyChunkBytes);
-    if (chunk.length === 0) break;
-    await copy.write([chunk], copied);
-    copied += chunk.length;
+  try {
+    await copy.write([encodeSegmentHeader(header)], 0);
+    for (let copied = segmentHeaderBytes; copied < segment.bytes;) {
+      const chunk = await segment.readBytes(copied, copyChunkBytes);
+      if (chunk.length === 0) break;
+      await copy.write([chunk], copied);
+      copied += chunk.length;
+    }
+    await copy.sync();
+    await storage.rename(path, segment.path);
+    await storage.syncDirectory(options.directory);
+  } catch (error) {
+    await copy.close();
+    await storage.unlink(path).catch(() => undefined);
+    throw error;
   }
-  await copy.sync();
-  await storage.rename(path, segment.path);
-  await storage.syncDirectory(options.directory);
   await segment.replaceFile(copy);
 }
 
@@ -124,7 +174,7 @@ async function startEmpty(
   parts: RecoveryParts,
   heads: AppHeads,
   base: number,
-): Promise<RecoveredPartition> {
+): Promise<Recovered> {
   const { logId, partition, directory } = options;
   const segment = await createSegment(parts.storage, directory, { logId, partition, base });
   const active = new IndexBuilder(base);
@@ -132,13 +182,17 @@ async function startEmpty(
   return { segments: [segment], active, heads, nextOffset: base };
 }
 
-async function openSegments(options: RecoveryOptions, parts: RecoveryParts): Promise<Segment[]> {
+/** Opens them into `segments`, oldest first, so that whoever fails later can close them. */
+async function openSegments(
+  options: RecoveryOptions,
+  parts: RecoveryParts,
+  segments: Segment[],
+): Promise<void> {
   const { storage } = parts;
   const bases = (await storage.list(options.directory))
     .map(baseOf)
     .filter((base) => base !== undefined)
     .sort((a, b) => a - b);
-  const segments: Segment[] = [];
   for (const base of bases) {
     const path = segmentPath(options.directory, base);
     const file = await storage.open(path, 'existing');
@@ -148,7 +202,38 @@ async function openSegments(options: RecoveryOptions, parts: RecoveryParts): Pro
     const bytes = Math.max(await file.size(), segmentHeaderBytes);
     segments.push(new Segment(base, path, file, bytes));
   }
-  return segments;
+}
+
+/**
+ * A segment is made before its predecessor ends. Where that failed and the file could not be taken away again, the
+ * predecessor has gone on beyond its base: the empty file has never been part of the log.
+ */
+async function dropFalseSuccessors(parts: RecoveryParts, segments: Segment[]): Promise<void> {
+  for (const segment of segments.slice(0, -1)) {
+    if (isEmpty(segment)) await dropFalse(parts, segments, segment);
+  }
+  const [before, last] = segments.slice(-2);
+  if (!before || !last || !isEmpty(last)) return;
+  if ((await parts.indexes.of(before)).end <= last.base) return;
+  await dropFalse(parts, segments, last);
+  // The index that was made to look is that of a segment which grows again.
+  await parts.storage.unlink(indexPath(before.path)).catch(() => undefined);
+  parts.indexes.forget(before);
+}
+
+async function dropFalse(
+  parts: RecoveryParts,
+  segments: Segment[],
+  segment: Segment,
+): Promise<void> {
+  parts.logger.warn({ path: segment.path }, 'log.false_successor_dropped');
+  segments.splice(segments.indexOf(segment), 1);
+  await segment.retire();
+  await parts.storage.unlink(segment.path);
+}
+
+function isEmpty(segment: Segment): boolean {
+  return segment.bytes <= segmentHeaderBytes;
 }
 
 /** Unfinished files of an earlier run, and indexes whose segment is gone. */

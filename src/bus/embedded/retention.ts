@@ -32,7 +32,10 @@ export function segmentsToDrop(
   return count === 0 && isAged ? 1 : count;
 }
 
-/** The configured bytes, or half of what is free plus the log's own bytes, when that is less. */
+/**
+ * The configured bytes, or half of the sum of what is free and the log's own bytes, when that is less: half of the
+ * disk, as far as others leave it. (Half of the free space alone would shrink as the log grows, and never bind.)
+ */
 export function bytesAllowed(configuredBytes: number, freeBytes: number, ownBytes: number): number {
-  return Math.min(configuredBytes, Math.floor(freeBytes / 2) + ownBytes);
+  return Math.min(configuredBytes, Math.floor((freeBytes + ownBytes) / 2));
 }

@@ -1,7 +1,7 @@
 import type { AppId } from '../../core/ids.ts';
 import type { Position } from '../../core/position.ts';
 import { decodeRecord } from '../../core/record.ts';
-import type { Bound, Page, StoredRecord } from '../bus.ts';
+import type { Bound, Page, StoredRecord, Weight } from '../bus.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { IndexCache } from './index-cache.ts';
 import type { ReadScheduler } from './read-scheduler.ts';
@@ -42,6 +42,8 @@ interface Place {
 /** How far apart two records may lie to be fetched by one read, and how long that read may get. */
 const readGapBytesMax = 8 * 1024;
 const readBytesMax = 1024 * 1024;
+/** Segments whose indexes are read to weigh a backlog, however long it is. */
+const weighedSegmentsMax = 4;
 
 /** Reads one partition by position: pages, places in time, and counts. */
 export class SegmentReader {
@@ -176,6 +178,28 @@ export class SegmentReader {
       }
     }
     return { position: at, appSeq: seq, previous };
+  }
+
+  /** Exact over the first segments in which there is some of it; the rest is taken to be like them. */
+  async weigh(app: AppId, asked: Position): Promise<Weight> {
+    const from = this.clamp(asked);
+    const { seq, previous } = this.#source.heads.peek(app);
+    let bytes = 0;
+    let lines = 0;
+    let sinceMs: number | undefined;
+    let looked = 0;
+    if (previous === null) return { bytes, sinceMs };
+    for (const segment of this.#segmentsFrom(from.offset, previous)) {
+      const run = (await this.#parts.indexes.of(segment)).find(app);
+      const start = run ? firstAtOrAfter(run, from.offset) : 0;
+      if (!run || start === run.records) continue;
+      sinceMs ??= run.timeMs(start);
+      for (let i = start; i < run.records; i++) bytes += run.bytes(i);
+      lines += run.lines - run.linesBefore(start);
+      if (++looked >= weighedSegmentsMax) break;
+    }
+    const all = seq - (await this.boundAt(app, from)).appSeq;
+    return { bytes: lines > 0 ? Math.round((bytes * all) / lines) : 0, sinceMs };
   }
 
   /** The segments in which records in [offset, last] may lie. */

@@ -99,6 +99,8 @@ export async function createSegment(
     await storage.syncDirectory(directory);
   } catch (error) {
     await file.close();
+    // The active segment goes on beyond this base: a start must not take the file for its successor.
+    await storage.unlink(path).catch(() => undefined);
     throw error;
   }
   return new Segment(header.base, path, file, segmentHeaderBytes);

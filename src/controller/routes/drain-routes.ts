@@ -1,16 +1,24 @@
 import { drainId } from '../../core/ids.ts';
 import type { DrainRow } from '../../registry/registry.ts';
 import { ApiError, invalid, notFound, unauthorised } from '../api-error.ts';
+import type { DrainHealth } from '../controller-parts.ts';
 import { bodyFields, idField, textField } from '../request-fields.ts';
 import { appOf, type Routes } from './route-parts.ts';
 
-export const drainRoutes: Routes<'registry' | 'access' | 'drainGate' | 'appHead' | 'logger'> = (
-  api,
-  { registry, access, drainGate, appHead, logger },
-) => {
+export const drainRoutes: Routes<
+  'registry' | 'access' | 'drainGate' | 'appHead' | 'drainWatch' | 'logger'
+> = (api, { registry, access, drainGate, appHead, drainWatch, logger }) => {
   api.get('/api/apps/:app/drains', async (request) => {
     const { app } = await appOf(request, access, 'view');
     return { data: (await registry.drains.listOf(app.id)).map(shown) };
+  });
+
+  api.get('/api/apps/:app/drains/:drain', async (request) => {
+    const { app } = await appOf(request, access, 'view');
+    const { drain: wanted } = request.params as { drain: string };
+    const drain = (await registry.drains.listOf(app.id)).find(({ id }) => String(id) === wanted);
+    if (!drain) throw notFound('The app has no drain with this id.');
+    return { data: { ...shown(drain), ...shownHealth(await drainWatch.healthOf(drain.id)) } };
   });
 
   api.post('/api/apps/:app/drains', async (request, reply) => {
@@ -43,6 +51,29 @@ export const drainRoutes: Routes<'registry' | 'access' | 'drainGate' | 'appHead'
 
 function shown(drain: DrainRow): object {
   return { id: drain.id, token: drain.token, url: drain.masked };
+}
+
+function shownHealth(health: DrainHealth | undefined): object {
+  if (!health) return { state: 'starting' };
+  const { state, messages, backlog, lastError } = health;
+  return {
+    state,
+    messages,
+    backlog: {
+      messages: backlog.messages,
+      bytes: backlog.bytes,
+      age_seconds: Math.round(backlog.ageMs / 1000),
+    },
+    imbalance: health.imbalanceMessages,
+    last_success: time(health.lastSuccessMs),
+    last_error: lastError?.reason ?? null,
+    last_error_at: time(lastError?.atMs),
+    next_retry: time(health.nextAttemptMs),
+  };
+}
+
+function time(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
 }
 
 const urlLengthMax = 8192;

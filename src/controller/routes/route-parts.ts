@@ -5,7 +5,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Access, Need } from '../access.ts';
 import { clientAddress } from '../client-address.ts';
-import type { AppHead, DrainGate, LogStreams } from '../controller-parts.ts';
+import type { AppHead, DrainGate, DrainWatch, LogStreams } from '../controller-parts.ts';
 import type { MailAllowance } from '../mail-allowance.ts';
 import type { BackgroundMail } from '../mail/background-mail.ts';
 import type { PasswordCheck } from '../password-check.ts';
@@ -24,6 +24,7 @@ export interface RouteParts {
   readonly logStreams: LogStreams;
   readonly drainGate: DrainGate;
   readonly appHead: AppHead;
+  readonly drainWatch: DrainWatch;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;

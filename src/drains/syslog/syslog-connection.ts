@@ -85,6 +85,14 @@ export class SyslogConnection {
     this.#dialled.tcp.destroy();
   }
 
+  /** Closes at once, and what TCP has taken but not sent yet is never sent: the kernel would go on for minutes. */
+  reset(): void {
+    const write = this.#write;
+    this.#dialled.tcp.resetAndDestroy();
+    this.destroy();
+    write?.resolve('closed');
+  }
+
   /** Resolves when the connection is closed: true when the receiver has answered our FIN. */
   #listen(receivedBytesMax: number): Promise<boolean> {
     const { stream } = this.#dialled;

@@ -69,8 +69,12 @@ export class SyslogDrain implements Drain {
     return reason === undefined ? { kind: 'written' } : this.#retry(reason);
   }
 
-  /** Ends the connection so that the receiver can confirm everything, as long as `signal` lets it. */
+  /**
+   * Ends the connection so that the receiver can confirm everything, as long as `signal` lets it. Without any time
+   * nothing more may reach the receiver.
+   */
   async close(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) this.#connection?.reset();
     await this.#end(signal);
     this.#forget();
   }

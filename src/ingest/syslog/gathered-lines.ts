@@ -49,12 +49,10 @@ export class GatheredLines {
       const frameStart = at;
       const start = at + body.write(countOf(bytes), at, 'latin1');
       at = start + bytes.copy(body, start);
-      if (scanHeader(body, start, at, header)) {
-        rewriter.keep(frameStart, at, header, skippedBytes);
-        lines++;
-      } else {
-        malformed++;
-      }
+      const isKept =
+        scanHeader(body, start, at, header) && rewriter.keep(frameStart, at, header, skippedBytes);
+      if (isKept) lines++;
+      else malformed++;
     }
     const frames = rewriter.frames();
     return {

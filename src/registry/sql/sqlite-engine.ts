@@ -35,7 +35,12 @@ function openDatabase(options: { file: string; busyMsMax: number }): SqliteDatab
     timeout: options.busyMsMax,
     enableForeignKeyConstraints: true,
   });
-  database.exec('pragma journal_mode = wal; pragma synchronous = full;');
+  try {
+    database.exec('pragma journal_mode = wal; pragma synchronous = full;');
+  } catch (error) {
+    database.close();
+    throw error;
+  }
   return new KyselyDatabase(database);
 }
 

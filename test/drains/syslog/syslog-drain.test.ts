@@ -181,6 +181,25 @@ test('giving up a write that is stuck gives up the connection', async () => {
   expect(events.breaks).toEqual([]);
 });
 
+test('closing without time leaves nothing that the kernel would still send', async () => {
+  await using receiver = await SyslogReceiver.listen();
+  const drain = syslogDrain(receiver.url);
+  await drain.deliver(batch(1, 'small'), never);
+  await receiver.until(() => receiver.messages.length === 1);
+  const [socket] = receiver.open;
+  socket?.pause();
+  const ended = new Promise<unknown>((resolve) => {
+    socket?.once('error', resolve).once('end', () => resolve('end'));
+  });
+  const large = batch(2, ...Array.from({ length: 20_000 }, () => 'x'.repeat(1000)));
+  const delivering = drain.deliver(large, never);
+  await drain.close(AbortSignal.abort());
+  expect(await delivering).toEqual({ kind: 'retry', reason: 'closed' });
+  socket?.resume();
+  expect(await ended).toMatchObject({ code: 'ECONNRESET' });
+  expect(receiver.messages.length).toBeLessThan(large.messages);
+});
+
 test('after five hours the connection is renewed between two batches, without loss or repeat', async () => {
   await using receiver = await SyslogReceiver.listen(authority.issue());
   const clock = new FakeClock();

@@ -1,0 +1,11 @@
+const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
+
+/** The disk, or our share of it, is full: it may take more later. */
+export function isNoSpace(error: unknown): boolean {
+  return noSpaceCodes.includes((error as NodeJS.ErrnoException).code);
+}
+
+/** The device failed: what it was given before need not be there either. */
+export function isDeviceFailure(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EIO';
+}

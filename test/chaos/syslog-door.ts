@@ -1,0 +1,114 @@
+import { once } from 'node:events';
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { frameAt } from './drain-ledger.ts';
+import type { DoorParts } from './https-door.ts';
+import type { ReceiverMode } from './receiver-mode.ts';
+
+/** The receiver of one syslog+tls drain. A message counts when it is read. */
+export class SyslogDoor {
+  readonly #parts: DoorParts;
+  /** The TCP connections below TLS. */
+  readonly #carriers = new Set<Socket>();
+  readonly #streams = new Set<TLSSocket>();
+  #server: Server;
+  #port = 0;
+  #mode: ReceiverMode = 'up';
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+    this.#server = this.#create();
+  }
+
+  async listen(): Promise<number> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+    return this.#port;
+  }
+
+  async setMode(mode: ReceiverMode): Promise<void> {
+    const wasDown = this.#mode === 'down';
+    this.#mode = mode;
+    if (this.#mustReset()) this.#resetAll();
+    if (mode === 'down' && !wasDown) {
+      this.#server.close();
+      this.#resetAll();
+      this.#parts.hits.down++;
+    }
+    if (mode === 'hanging') {
+      for (const stream of this.#streams) this.#hang(stream);
+    } else {
+      for (const stream of this.#streams) stream.resume();
+    }
+    if (mode !== 'down' && wasDown) {
+      this.#server = this.#create();
+      await this.listen();
+    }
+  }
+
+  #create(): Server {
+    const server = createServer(this.#parts.credentials, (stream) => this.#serve(stream));
+    server.on('connection', (socket: Socket) => {
+      this.#carriers.add(socket);
+      socket.on('close', () => this.#carriers.delete(socket)).on('error', () => undefined);
+    });
+    server.on('tlsClientError', () => undefined);
+    return server;
+  }
+
+  #serve(stream: TLSSocket): void {
+    this.#streams.add(stream);
+    stream.on('close', () => this.#streams.delete(stream)).on('error', () => undefined);
+    let rest: Buffer = Buffer.alloc(0);
+    stream.on('data', (chunk: Buffer) => {
+      rest = this.#split(rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk, stream);
+      if (this.#mode === 'slow') this.#sip(stream);
+      if (this.#mustReset()) this.#resetAll();
+    });
+    if (this.#mode === 'hanging') this.#hang(stream);
+  }
+
+  #split(bytes: Buffer, stream: TLSSocket): Buffer {
+    const { ledger, tick } = this.#parts;
+    const now = tick();
+    let at = 0;
+    for (;;) {
+      const frame = frameAt(bytes, at);
+      if (frame === 'incomplete') return bytes.subarray(at);
+      if (frame === undefined) {
+        ledger.fault('malformed frame');
+        stream.destroy();
+        return Buffer.alloc(0);
+      }
+      ledger.message(bytes, frame.start, frame.end, now);
+      at = frame.end;
+    }
+  }
+
+  #mustReset(): boolean {
+    return ['resetting', 'failing', 'swallowing'].includes(this.#mode);
+  }
+
+  #resetAll(): void {
+    for (const socket of this.#carriers) {
+      this.#parts.hits.resetting++;
+      socket.resetAndDestroy();
+    }
+  }
+
+  #hang(stream: TLSSocket): void {
+    this.#parts.hits.hanging++;
+    stream.pause();
+  }
+
+  #sip(stream: TLSSocket): void {
+    this.#parts.hits.slow++;
+    stream.pause();
+    setTimeout(() => {
+      if (this.#mode !== 'hanging') stream.resume();
+    }, sipMs);
+  }
+}
+
+const sipMs = 300;
