@@ -7,7 +7,8 @@ import { awkwardTexts, blocks, deliver, tlsFiles, urlsOf } from '../drains/profi
 import { freePort } from '../support/pipeline.ts';
 import { hasRsyslog, Rsyslog } from '../support/rsyslog.ts';
 import { eventually } from '../support/spillway-process.ts';
-import { hasSyslogNg, SyslogNg, syslogNgInstall } from '../support/syslog-ng.ts';
+import { SyslogNg } from '../support/syslog-ng.ts';
+import { hasSyslogNg, syslogNgInstall } from '../support/syslog-ng-program.ts';
 import { testNeeding } from '../support/needs.ts';
 
 const withRsyslog = testNeeding('rsyslog', hasRsyslog, 'apt-get install rsyslog rsyslog-gnutls');
