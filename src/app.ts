@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Registry as MetricsRegistry } from 'prom-client';
 import { registerProcessMetrics } from './admin/admin-metrics.ts';
@@ -16,6 +17,7 @@ import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
 import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
+import { ConfigError } from './core/errors.ts';
 import type { AppId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
@@ -32,6 +34,9 @@ import { TcpQueues } from './drains/syslog/tcp-queues.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
+import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
+import { SyslogMetrics } from './ingest/syslog/syslog-metrics.ts';
+import { SyslogServer } from './ingest/syslog/syslog-server.ts';
 import { PublicServer } from './public-server.ts';
 import { openKeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
@@ -44,6 +49,8 @@ import { TailMetrics } from './tail/tail-metrics.ts';
 export interface App {
   readonly publicUrl: string;
   readonly adminUrl: string;
+  /** Of the syslog doors that are open. */
+  readonly syslogUrls: readonly string[];
   /** The data directory was empty. */
   readonly firstStart: boolean;
   close(signal: AbortSignal): Promise<void>;
@@ -165,6 +172,8 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     },
   });
 
+  const syslogDoors = await openSyslogDoors(config, common, ingest.syslog, lifecycle);
+
   door.open({ logs: ingest.handler, api: controller });
   readiness.set('log', bus);
   readiness.set('router', router);
@@ -172,6 +181,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   return {
     publicUrl: doorUrl,
     adminUrl: admin.url,
+    syslogUrls: syslogDoors,
     firstStart,
     close: (signal) => {
       readiness.set('stop', { problem: () => 'stopping' });
@@ -202,6 +212,47 @@ async function openEgress(config: Config, common: Common): Promise<Egress> {
   const { egress } = config.drains;
   const extra = egress.caFile === undefined ? {} : { extraPem: await readCaFile(egress.caFile) };
   return createEgress({ ...egress, ...extra }, { ...common, registry: common.metricsRegistry });
+}
+
+async function readPem(name: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError([`${name} cannot be read (${code ?? 'error'}): ${file}`]);
+  }
+}
+
+/** @returns the URLs of the doors. They are shut before what is behind them. */
+async function openSyslogDoors(
+  config: Config,
+  common: Common,
+  intake: SyslogIntake,
+  lifecycle: Lifecycle,
+): Promise<readonly string[]> {
+  const { listen, tls, ...bounds } = config.ingest.syslog;
+  const options = { ...bounds, messageBytesMax: config.ingest.messageBytesMax };
+  const metrics = new SyslogMetrics(common.metricsRegistry);
+  const parts = { ...common, intake, metrics };
+  const doors: SyslogServer[] = [];
+  if (listen) doors.push(new SyslogServer({ ...options, listen, tls: undefined }, parts));
+  if (tls) {
+    const cert = await readPem('SPILLWAY_SYSLOG_TLS_CERT_FILE', tls.certFile);
+    const key = await readPem('SPILLWAY_SYSLOG_TLS_KEY_FILE', tls.keyFile);
+    const tlsOptions = { ...options, listen: tls.listen, tls: { cert, key } };
+    try {
+      doors.push(new SyslogServer(tlsOptions, parts));
+    } catch (error) {
+      const { message } = error as Error;
+      throw new ConfigError([
+        `SPILLWAY_SYSLOG_TLS_CERT_FILE and SPILLWAY_SYSLOG_TLS_KEY_FILE are no certificate and its key: ${message}`,
+      ]);
+    }
+  }
+  lifecycle.add('syslog doors', {
+    close: async (signal) => void (await Promise.all(doors.map((door) => door.close(signal)))),
+  });
+  return Promise.all(doors.map((door) => door.listen()));
 }
 
 function createDrains(

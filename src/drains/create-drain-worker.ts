@@ -11,6 +11,7 @@ import { DrainNotices } from './drain-notices.ts';
 import { planDrain, type DrainPlanOptions } from './drain-plan.ts';
 import { DrainWorker, type DrainWorkerOptions } from './drain-worker.ts';
 import { createEncoder } from './formats/create-encoder.ts';
+import { createLineFilter } from './formats/line-filter.ts';
 import type { QueueBudget } from './queue-budget.ts';
 
 export interface DrainWorkersOptions {
@@ -70,7 +71,10 @@ export function createDrainWorker(
       ...parts,
       checkpoint,
       notices,
-      encoder: new BatchBody({ encoder: createEncoder(plan.options, plan.token) }),
+      encoder: new BatchBody({
+        encoder: createEncoder(plan.options, plan.token),
+        keep: createLineFilter(plan.options),
+      }),
       makeDrain: (events) => ({
         drain: createDrain(plan, options.drain, parts, events),
         isStream: plan.target?.kind === 'syslog',

@@ -1,7 +1,8 @@
 import type { DrainRow } from '../registry/registry.ts';
 import type { BatchLimits } from './formats/frame-builder.ts';
-import { drainOptions, type DrainOptions, type StoredOptions } from './url/drain-options.ts';
+import { drainOptions, type DrainOptions } from './url/drain-options.ts';
 import { parseDrainUrl, type DrainTarget, type DrainUrlPolicy } from './url/drain-url.ts';
+import type { StoredOptions } from './url/option-values.ts';
 
 /** What follows from a drain's row alone: where it goes, what it sends, how its batches are cut. */
 export interface DrainPlan {

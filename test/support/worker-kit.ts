@@ -119,15 +119,23 @@ export class WorkerKit {
   worker: DrainWorker;
   readonly #options: DrainWorkerOptions;
   readonly #isStream: boolean;
+  readonly #encoder: BatchEncoder;
   readonly #budget: QueueBudget;
 
   constructor(
     options: Partial<DrainWorkerOptions> = {},
-    over: { bus?: MemoryLog; isStream?: boolean; books?: Books; queuesBytesMax?: number } = {},
+    over: {
+      bus?: MemoryLog;
+      isStream?: boolean;
+      books?: Books;
+      encoder?: BatchEncoder;
+      queuesBytesMax?: number;
+    } = {},
   ) {
     this.bus = over.bus ?? new MemoryLog();
     this.#options = { ...workerDefaults, ...options };
     this.#isStream = over.isStream ?? false;
+    this.#encoder = over.encoder ?? new TextEncoder();
     this.#budget = new QueueBudget({ queuesBytesMax: over.queuesBytesMax ?? 1 << 30 });
     const position = { logId: this.bus.logId, partition: 0, offset: 0, line: 0 };
     this.worker = this.#make(over.books ?? newBooks({ position, seq: 0 }, this.clock.nowMs()));
@@ -164,7 +172,7 @@ export class WorkerKit {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };
         },
-        encoder: new TextEncoder(),
+        encoder: this.#encoder,
         checkpoint: (changed) => {
           if (this.refuseCheckpoints) return Promise.reject(this.refuseCheckpoints);
           this.saved = changed;

@@ -5,14 +5,16 @@ import { Pool, type buildConnector } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain } from '../drain.ts';
 import { DialError } from '../egress/dial-failure.ts';
-import type { DialTarget, EgressDialer } from '../egress/egress-dialer.ts';
+import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
 import { classifyError } from './classify-error.ts';
 import { classifyResponse } from './classify-response.ts';
-import { HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
+import { fixedHeaders, type HeaderOptions } from './fixed-headers.ts';
+import { HttpExchange, type HttpAnswer, type HttpExchangeOptions } from './http-exchange.ts';
+import { rejectedRecords } from './partial-success.ts';
 
-export interface HttpsDrainOptions extends HttpExchangeOptions {
+export interface HttpsDrainOptions extends Omit<HttpExchangeOptions, 'keepBody'> {
   /** `Logplex/spillway-<version>`. */
   readonly userAgent: string;
   /** For everything: look-up, connection, handshake, request and answer. */
@@ -32,7 +34,7 @@ export interface HttpsDrainParts {
 export interface HttpsDrainPlan {
   readonly target: DrainTarget;
   readonly token: string;
-  readonly options: Pick<DrainOptions, 'gzip' | 'insecure' | 'sni' | 'framing'>;
+  readonly options: HeaderOptions & Pick<DrainOptions, 'insecure' | 'sni' | 'identity'>;
 }
 
 /** Posts each batch as one request, in logplex's manner, over one connection that is kept. */
@@ -87,10 +89,10 @@ export class HttpsDrain implements Drain {
   }
 
   async #exchange(batch: Batch, limit: AbortSignal): Promise<Delivery> {
-    const exchange = new HttpExchange(this.#options, {
-      clock: this.#parts.clock,
-      socket: () => this.#connection?.socket,
-    });
+    const exchange = new HttpExchange(
+      { ...this.#options, keepBody: this.#plan.options.format === 'otlp' },
+      { clock: this.#parts.clock, socket: () => this.#connection?.socket },
+    );
     const dialLimit = new AbortController();
     this.#dialLimit = dialLimit;
     const abort = (): void => {
@@ -104,7 +106,14 @@ export class HttpsDrain implements Drain {
     limit.removeEventListener('abort', abort);
     if (answer.kind === 'failed') return classifyError(answer.error);
     if (this.#connection) this.#connection.isUsed = true;
-    return classifyResponse(answer.status, answer.retryAfter, this.#parts.clock.nowMs());
+    return this.#classify(answer);
+  }
+
+  #classify({ status, retryAfter, body }: HttpAnswer & { kind: 'answered' }): Delivery {
+    const delivery = classifyResponse(status, retryAfter, this.#parts.clock.nowMs());
+    return delivery.kind === 'delivered' && body
+      ? { kind: 'delivered', rejected: rejectedRecords(body) }
+      : delivery;
   }
 
   #dispatch(batch: Batch, exchange: HttpExchange): void {
@@ -166,22 +175,5 @@ const compress = promisify<Buffer, Buffer>(gzip);
 function dialTarget({ target, options }: HttpsDrainPlan): DialTarget {
   const { host, port } = target;
   if (!target.tls) return { host, port, tls: undefined, plainHttp: true };
-  const servername = options.sni === undefined ? {} : { servername: options.sni };
-  return { host, port, tls: { ...servername, verify: !options.insecure, alpn: ['http/1.1'] } };
-}
-
-function fixedHeaders({ target, token, options }: HttpsDrainPlan, userAgent: string): string[] {
-  const headers = [
-    'Content-Type',
-    options.framing === 'octet' ? 'application/logplex-1' : 'text/plain',
-    'Logplex-Drain-Token',
-    token,
-    'User-Agent',
-    userAgent,
-  ];
-  if (options.gzip) headers.push('Content-Encoding', 'gzip');
-  if (target.credentials) {
-    headers.push('Authorization', `Basic ${target.credentials.toString('base64')}`);
-  }
-  return headers;
+  return { host, port, tls: { ...dialTls(options), alpn: ['http/1.1'] } };
 }
