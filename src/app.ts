@@ -7,6 +7,7 @@ import type { LogBus, StoredRecord } from './bus/bus.ts';
 import { BusMetrics } from './bus/embedded/bus-metrics.ts';
 import { lockDirectory } from './bus/embedded/directory-lock.ts';
 import { EmbeddedLog } from './bus/embedded/embedded-log.ts';
+import { logDirectory } from './bus/embedded/log-identity.ts';
 import { NodeStorage } from './bus/embedded/node-storage.ts';
 import { readCaFile } from './config/ca-file.ts';
 import type { Config } from './config/config.ts';
@@ -102,7 +103,8 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const lock = lockDirectory(dataDir);
   lifecycle.add('lock', { close: () => Promise.resolve(lock.release()) });
   const storage = new NodeStorage(dataDir);
-  const firstStart = !(await storage.list('.')).includes('log.json');
+  const names = await storage.list('.');
+  const firstStart = !names.includes('log.json');
   const admin = await createAdminServer(config.admin, {
     registry: metricsRegistry,
     logger,
@@ -117,7 +119,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const busMetrics = new BusMetrics(metricsRegistry);
   const registry = lifecycle.add(
     'registry',
-    await patiently('registry', () => openRegistry(config, common)),
+    await patiently('registry', () => openRegistry(config, common, names)),
   );
   const bus = lifecycle.add(
     'bus',
@@ -191,14 +193,25 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   };
 }
 
-async function openRegistry(config: Config, common: Common): Promise<Registry> {
+/** Keys are made first, then the registry, then the log: what is there says what must be there, and is not made anew. */
+async function openRegistry(
+  config: Config,
+  common: Common,
+  names: readonly string[],
+): Promise<Registry> {
   const { dataDir } = config.process;
-  const keyRing = await openKeyRing({ file: join(dataDir, 'keys') }, common);
+  const hasLog = names.includes(logDirectory);
+  const keyRing = await openKeyRing(
+    { file: join(dataDir, 'keys'), mustExist: hasLog || names.includes(registryFile) },
+    common,
+  );
   return openSqlRegistry(
-    { ...config.registry, file: join(dataDir, 'registry.sqlite') },
+    { ...config.registry, file: join(dataDir, registryFile), mustExist: hasLog },
     { ...common, keyRing },
   );
 }
+
+const registryFile = 'registry.sqlite';
 
 function openBus(
   config: Config,
