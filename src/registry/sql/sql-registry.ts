@@ -1,7 +1,7 @@
 import type { Chance } from '../../core/chance.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
-import { AppError } from '../../core/errors.ts';
+import { AppError, DependencyError } from '../../core/errors.ts';
 import { Changes } from '../changes.ts';
 import type { KeyRing } from '../key-ring.ts';
 import type { DrainRow, Registry, RegistryChange, TokenOwner } from '../registry.ts';
@@ -50,7 +50,7 @@ export async function openSqlRegistry(
     await checkKeyRing(store, parts.keyRing);
   } catch (error) {
     await store.close();
-    throw error;
+    throw error instanceof DependencyError ? notOpened(options.file, error) : error;
   }
   return new SqlRegistry(options, { ...parts, store });
 }
@@ -93,6 +93,15 @@ class SqlRegistry implements Registry {
   async close(): Promise<void> {
     await this.#store.close();
   }
+}
+
+function notOpened(file: string, { cause }: DependencyError): DependencyError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new DependencyError(
+    'REGISTRY_UNAVAILABLE',
+    `the registry ${file} cannot be opened: ${reason}`,
+    cause,
+  );
 }
 
 function gone(file: string): AppError {
