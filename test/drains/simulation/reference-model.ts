@@ -76,8 +76,10 @@ export class ModelledDrain {
     if (overflow !== undefined) this.told.set(batch.id, overflow);
     for (const { seq } of numbered) {
       if (this.#taken.has(seq)) continue;
-      this.#must(seq > this.#highest, `line ${seq} comes after ${this.#highest}`);
-      this.#highest = seq;
+      // A refusal that a power cut has undone may turn out otherwise.
+      const isInOrder = seq > this.#highest || this.#refusable.has(seq);
+      this.#must(isInOrder, `line ${seq} comes after ${this.#highest}`);
+      this.#highest = Math.max(this.#highest, seq);
       this.#taken.add(seq);
     }
   }

@@ -95,11 +95,15 @@ export class SimulatedReceiver {
     const breakOff = (): void => {
       if (end()) events.broken('closed');
     };
-    this.#hangUp = () => void end();
+    let isGone = false;
+    this.#hangUp = () => {
+      isGone = true;
+      end();
+    };
     return {
       deliver: async (batch, signal) => {
         const answer = await this.#answer(batch, signal);
-        if (answer.kind !== 'delivered') {
+        if (isGone || answer.kind !== 'delivered') {
           buffered = [];
           if (answer.kind === 'hold') return answer;
           return { kind: 'retry', reason: 'closed' };

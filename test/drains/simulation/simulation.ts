@@ -394,6 +394,7 @@ export class Simulation {
     try {
       judge();
     } catch (error) {
+      if (process.env['T'] && !this.#failure) console.log('FAIL', String(error));
       this.#failure ??= error;
     }
   }
