@@ -109,6 +109,8 @@ export class DrainWorker implements Sink, BooksHolder {
   /** The receiver did not want the batch with the L10 in it: first it is to take something without. */
   #isOwedUnwanted = false;
   #isRemoved = false;
+  /** Memory was short: lines that are read again are sent at once, or they would be let go again while they wait. */
+  #isShort = false;
   #bytesSinceYield = 0;
   #waitingSinceMs: number | undefined;
   #attempts = 0;
@@ -131,7 +133,11 @@ export class DrainWorker implements Sink, BooksHolder {
     this.#wakeup = new Wakeup({ clock: parts.clock });
     const from = books.cursor;
     const { bus, budget } = parts;
-    this.#source = new LineSource(options, { bus, budget, app: options.app, from });
+    const released = (): void => {
+      this.#isShort = true;
+      this.#wakeup.ring();
+    };
+    this.#source = new LineSource(options, { bus, budget, app: options.app, from, released });
     const { drain, isStream } = parts.makeDrain({
       confirmed: (position) => this.#confirmed(position),
       broken: (reason) => this.#broken(reason),
@@ -281,6 +287,7 @@ export class DrainWorker implements Sink, BooksHolder {
     const { batchBytesMax, batchLinesMax } = this.#options;
     const { encoder } = this.#parts;
     const plan = this.#plans.shift();
+    this.#isShort = false;
     const limits = plan
       ? { bytesMax: Infinity, linesMax: plan.lines }
       : { bytesMax: batchBytesMax, linesMax: batchLinesMax };
@@ -325,7 +332,7 @@ export class DrainWorker implements Sink, BooksHolder {
     if (!first) return undefined;
     if (first.kind !== 'record' || this.#isFull() || this.#plans.length > 0) return 0;
     if (this.#source.lines === 0) return undefined;
-    if (this.#isFlushing || !this.#source.isLive) return 0;
+    if (this.#isFlushing || this.#isShort || !this.#source.isLive) return 0;
     const sinceMs = this.#waitingSinceMs ?? this.#parts.clock.monotonicMs();
     return Math.max(0, sinceMs + this.#options.batchMsMax - this.#parts.clock.monotonicMs());
   }
@@ -358,7 +365,7 @@ export class DrainWorker implements Sink, BooksHolder {
         break;
       }
       if (this.#isFlushing) break;
-      if (this.#source.isLive) continue;
+      if (this.#source.isLive && this.#source.bytes <= this.#options.queueBytesMax) continue;
       // A laggard holds nothing while it waits: the log makes the same batch again.
       this.#plans.unshift({ lines: cut.lines, overflow: cut.overflow });
       this.#source.release();

@@ -36,6 +36,7 @@ export class LineSource implements QueueHolder {
   readonly #bus: LogBus;
   readonly #app: AppId;
   readonly #budget: QueueBudget;
+  readonly #released: () => void;
   #items: Item[] = [];
   /** Index of the first item: taking from the front must not move the others. */
   #first = 0;
@@ -51,12 +52,20 @@ export class LineSource implements QueueHolder {
 
   constructor(
     options: LineSourceOptions,
-    parts: { bus: LogBus; app: AppId; budget: QueueBudget; from: Place },
+    parts: {
+      bus: LogBus;
+      app: AppId;
+      budget: QueueBudget;
+      from: Place;
+      /** Lines were let go: whoever waits for them to be due has to read them again. */
+      released: () => void;
+    },
   ) {
     this.#options = options;
     this.#bus = parts.bus;
     this.#app = parts.app;
     this.#budget = parts.budget;
+    this.#released = parts.released;
     this.#end = parts.from;
     this.#budget.join(this);
   }
@@ -115,6 +124,7 @@ export class LineSource implements QueueHolder {
       this.rewind(first.to);
       this.#push(first);
     }
+    this.#released();
   }
 
   rewind(to: Place): void {

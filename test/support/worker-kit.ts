@@ -118,14 +118,16 @@ export class WorkerKit {
   worker: DrainWorker;
   readonly #options: DrainWorkerOptions;
   readonly #isStream: boolean;
+  readonly #budget: QueueBudget;
 
   constructor(
     options: Partial<DrainWorkerOptions> = {},
-    over: { bus?: MemoryLog; isStream?: boolean; books?: Books } = {},
+    over: { bus?: MemoryLog; isStream?: boolean; books?: Books; queuesBytesMax?: number } = {},
   ) {
     this.bus = over.bus ?? new MemoryLog();
     this.#options = { ...workerDefaults, ...options };
     this.#isStream = over.isStream ?? false;
+    this.#budget = new QueueBudget({ queuesBytesMax: over.queuesBytesMax ?? 1 << 30 });
     const position = { logId: this.bus.logId, partition: 0, offset: 0, line: 0 };
     this.worker = this.#make(over.books ?? newBooks({ position, seq: 0 }, this.clock.nowMs()));
     this.bus.subscribe({
@@ -156,7 +158,7 @@ export class WorkerKit {
       this.#options,
       {
         bus,
-        budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
+        budget: this.#budget,
         makeDrain: (events) => {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };

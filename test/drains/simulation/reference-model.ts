@@ -58,7 +58,10 @@ export class ModelledDrain {
   /** A life of the node begins with these books. */
   starts(books: Books, { isWhole }: { isWhole: boolean }): void {
     this.#books = books;
-    if (!isWhole) this.#again = undefined;
+    if (isWhole) return;
+    // The cursor went back: a range may be sent again with an L10 that it did not have before.
+    this.#again = undefined;
+    this.#bodies.clear();
   }
 
   attempted({ batch, texts, isTaken, delivery }: Attempt): void {
@@ -93,11 +96,17 @@ export class ModelledDrain {
     const ends = Object.fromEntries(outcomes.map((o) => [o, next.counts[o] - counts[o]]));
     const range = Array.from({ length: to - from }, (_, i) => from + i);
     const of = (o: string): number => ends[o] ?? 0;
-    this.#must(outcomes.every((o) => of(o) >= 0), 'a counter went back');
+    this.#must(
+      outcomes.every((o) => of(o) >= 0),
+      'a counter went back',
+    );
     if (of('dropped') > 0) this.#must(next.isDisabled && of('dropped') === range.length, 'dropped');
     else if (of('lost') > 0) {
       this.#must(of('lost') === range.length, 'lost with others');
-      this.#must(range.every((seq) => this.#app.isGone(seq)), `lost, but there: ${from}–${to}`);
+      this.#must(
+        range.every((seq) => this.#app.isGone(seq)),
+        `lost, but there: ${from}–${to}`,
+      );
     } else {
       const wanted = range.filter((seq) => this.#isWanted(seq));
       this.#must(of('filtered') === range.length - wanted.length, 'filtered');
@@ -126,7 +135,8 @@ export class ModelledDrain {
     this.#bodies.set(id, { text, wasRefused: answer === 'split' || answer === 'refused' });
     const again = this.#again;
     const isCut = this.#app.unreadable.size > 0 || (again && this.#app.isGone(again.fromSeq));
-    if (again && !isCut) this.#must(again.id === id, `batch ${again.id} is to come again, not ${id}`);
+    if (again && !isCut)
+      this.#must(again.id === id, `batch ${again.id} is to come again, not ${id}`);
   }
 
   #isWanted(seq: number): boolean {

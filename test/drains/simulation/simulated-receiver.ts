@@ -89,7 +89,8 @@ export class SimulatedReceiver {
     const end = (): boolean => {
       const lost = buffered.splice(0);
       // Some of what was never confirmed arrived nevertheless.
-      for (const batch of lost.slice(0, random.int(0, lost.length))) this.#saw(batch, written, true);
+      for (const batch of lost.slice(0, random.int(0, lost.length)))
+        this.#saw(batch, written, true);
       return lost.length > 0;
     };
     const breakOff = (): void => {
