@@ -43,7 +43,7 @@ export interface Summary {
   readonly delivered: number;
 }
 
-const stepsMax = 45;
+const stepsMax = 60;
 const settledWithinMs = 2 * 3_600_000;
 
 /** A node with its drains, on time and chance of its own. One seed is one history. */
