@@ -15,7 +15,7 @@ import { textsOf } from './records.ts';
 import { silentLogger } from './silent-logger.ts';
 
 /** Encodes a line as its text and LF. */
-export class TextEncoder implements BatchEncoder {
+class TextEncoder implements BatchEncoder {
   #texts: string[] = [];
   #bytes = 0;
   #bytesMax = 0;
