@@ -277,6 +277,8 @@ export class DrainWorker implements Sink, BooksHolder {
 
   async #nextCut(): Promise<Cut | undefined> {
     await this.#fill();
+    // Not before now: between the reading and this turn others ask for memory.
+    this.#source.filled();
     const { first } = this.#source;
     if (!first) return undefined;
     if (first.kind !== 'record') {
@@ -316,12 +318,12 @@ export class DrainWorker implements Sink, BooksHolder {
       this.#rewindWhenBroken();
       await this.#waitForTurn();
       while (this.#mustRead()) await this.#source.read();
-      this.#source.filled();
       this.#waitingSinceMs ??= this.#source.lines > 0 ? this.#parts.clock.monotonicMs() : undefined;
       const waitMs = this.#waitMs();
       if (waitMs === 0 || this.#isFlushing) return;
       const dueMs = this.#parts.notices.dueInMs(this.#books);
       if (dueMs === 0) return;
+      this.#source.filled();
       await this.#wakeup.wait(signal, earlier(waitMs, dueMs));
     }
   }
