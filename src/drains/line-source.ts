@@ -12,7 +12,10 @@ export interface Place {
 /** What comes next for a drain, in order. */
 export type Item =
   /** Lines of a record from `fromLine` on. */
-  | { readonly kind: 'record'; readonly stored: StoredRecord; readonly fromLine: number }
+  { readonly kind: 'record'; readonly stored: StoredRecord; readonly fromLine: number } | Hole;
+
+/** Where lines should be that are not there. */
+export type Hole =
   /** Lines that are gone: retention took them, or they cannot be read. */
   | { readonly kind: 'gap'; readonly lines: number; readonly to: Place }
   /** The log is another one, or has less than was already sent: its oldest line is the new beginning. */

@@ -59,6 +59,8 @@ export class ModelledDrain {
   /** The batch that has to come next, because its last attempt failed; and not before then. */
   #again: string | undefined;
   #notBeforeMs = 0;
+  /** Since lines were last refused. */
+  #attempts = 0;
   /** Since when the receiver has taken nothing, as far as that is certain. */
   #sinceSuccessMs: number;
   /** L10 counts that the receiver has, by batch, as far as its answer said so: until then it is told again. */
@@ -82,6 +84,7 @@ export class ModelledDrain {
   starts(books: Books, { isWhole }: { isWhole: boolean }): void {
     this.#books = books;
     this.#notBeforeMs = 0;
+    this.#attempts = 0;
     if (isWhole) return;
     // The cursor went back: a range may be sent again with an L10 that it did not have before.
     this.#again = undefined;
@@ -102,9 +105,9 @@ export class ModelledDrain {
     this.#must(startedMs >= this.#notBeforeMs, `tried ${this.#notBeforeMs - startedMs} ms early`);
     if (!this.#options.isStream) this.#isSameBatch(batch.id, texts.join('\n'), delivery.kind);
     this.#answered(batch.id, delivery);
-    const isRefusal = delivery.kind === 'split' || delivery.kind === 'refused';
-    const isPartial = delivery.kind === 'delivered' && delivery.rejected > 0;
-    if (isRefusal || isPartial) for (const { seq } of numbered) this.#refusable.add(seq);
+    this.#attempts++;
+    if (this.#mayRefuse(batch.id, delivery))
+      for (const { seq } of numbered) this.#refusable.add(seq);
     if (!isTaken) return;
     const isKnown = delivery.kind === 'delivered' || delivery.kind === 'written';
     if (overflow !== undefined && isKnown) this.#told.set(batch.id, overflow);
@@ -145,6 +148,7 @@ export class ModelledDrain {
       const taken = wanted.filter((seq) => this.#taken.has(seq)).length;
       this.#must(of('delivered') <= taken, `delivered, but never taken: ${from}–${to}`);
     }
+    if (of('refused') > 0) this.#attempts = 0;
     this.#mayDisable(next, of('delivered') + of('refused') > 0);
     this.#books = next;
   }
@@ -155,6 +159,17 @@ export class ModelledDrain {
     if (!isToComeAgain || this.#notBeforeMs === -Infinity) return;
     const waitMs = delivery.kind === 'hold' ? this.#options.holdProbeMs : (delivery.afterMs ?? 0);
     this.#notBeforeMs = this.#clock.monotonicMs() + waitMs;
+  }
+
+  /** A batch in which something is unwanted is searched before it is given up; one that is too large is halved. */
+  #mayRefuse(id: string, delivery: Attempt['delivery']): boolean {
+    if (delivery.kind !== 'split') {
+      return (
+        delivery.kind === 'refused' || (delivery.kind === 'delivered' && delivery.rejected > 0)
+      );
+    }
+    const isSpent = delivery.status !== 413 && this.#attempts >= this.#options.splitRequestsMax;
+    return linesOf(id) <= 1 || isSpent;
   }
 
   #took(seq: number): void {
@@ -221,4 +236,9 @@ function numberOf(text: string): { seq: number; text: string } {
 /** The offset of the record in which the batch begins: part of its id. */
 function fromOffset(id: string): number {
   return Number.parseInt(id.slice(8, 20), 16);
+}
+
+/** How many lines the batch has, those that are filtered out included. */
+function linesOf(id: string): number {
+  return Number.parseInt(id.slice(24), 16);
 }
