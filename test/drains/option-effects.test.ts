@@ -107,7 +107,7 @@ const effects: readonly Effect[] = [
     fragment: 'max_message_bytes=1024',
     json: { max_message_bytes: 1024 },
     texts: ['x'.repeat(2000)],
-    isThere: ({ body }) => / bytes cut\]\n$/.test(body) && body.length < 1035,
+    isThere: ({ body }) => body.endsWith(' bytes cut]\n') && body.length < 1035,
   },
   {
     names: ['source'],
