@@ -187,9 +187,13 @@ async function see(
 test.each(effects.map((effect) => [effect.names.join(' with '), effect] as const))(
   '%s does what it says, from the URL and from JSON, and nothing does it without',
   async (_, effect) => {
-    expect(effect.isThere(await see(effect, ''))).toBe(false);
+    const without = await see(effect, '');
+    expect(effect.isThere(without)).toBe(false);
     const fromUrl = await see(effect, effect.fragment);
     expect(fromUrl).toSatisfy(effect.isThere);
+    const isShaping = effect.names.some((name) => optionRules.get(name)?.isShaping === true);
+    const isDelivered = without.end === 'delivered';
+    expect(isShaping).toBe(isDelivered && fromUrl.body !== without.body);
     const fromJson = await see(effect, '', effect.json);
     const { date: _date, host: _host, ...headers } = fromUrl.headers;
     expect(fromJson).toMatchObject({ ...fromUrl, headers });
