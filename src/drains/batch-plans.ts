@@ -1,4 +1,5 @@
-import type { Cut } from './batch-cutter.ts';
+import type { Cut, ShapedCut } from './batch-cutter.ts';
+import type { BatchShape, BatchShapes } from './batch-shape.ts';
 import type { Books, OverflowReport } from './drain-books.ts';
 
 export interface BatchPlansOptions {
@@ -7,7 +8,10 @@ export interface BatchPlansOptions {
 }
 
 /** A batch that is already decided on: so many lines from the front of the queue, and its L10 if any. */
-export type BatchPlan = Pick<Cut, 'lines' | 'overflow'>;
+export interface BatchPlan extends Pick<Cut, 'lines' | 'overflow'> {
+  /** Undefined for a new batch, which has the shape that new ones have. */
+  readonly shape?: BatchShape;
+}
 
 /** What becomes of a batch that the receiver wants in smaller pieces. */
 type Split =
@@ -43,15 +47,17 @@ export class BatchPlans {
   }
 
   /** The batch that the checkpoint has as being sent is sent again, unchanged. */
-  resume({ inflight, cursor }: Books): void {
+  resume({ inflight, cursor }: Books, shapes: Pick<BatchShapes, 'of'>): void {
     this.clear();
     const [range] = inflight;
-    if (range?.from.seq === cursor.seq) this.#plans = [range];
+    if (range?.from.seq !== cursor.seq) return;
+    const { lines, overflow, options } = range;
+    this.#plans = [{ lines, overflow, shape: shapes.of(options) }];
   }
 
   /** The same batch is to be made of the log again. */
-  again({ lines, overflow }: BatchPlan): void {
-    this.#plans.unshift({ lines, overflow });
+  again({ lines, overflow, shape }: ShapedCut): void {
+    this.#plans.unshift({ lines, overflow, shape });
   }
 
   /** What the drain is owed goes with a new batch, unless it did not want that. */

@@ -1,10 +1,11 @@
 import type { LogBus, StoredRecord } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppId, DrainId } from '../core/ids.ts';
-import { cutBatch, type BatchEncoder, type Cut } from './batch-cutter.ts';
+import { cutBatch, type ShapedCut } from './batch-cutter.ts';
 import { BatchGathering, type BatchGatheringOptions } from './batch-gathering.ts';
 import { BatchPlans, type BatchPlansOptions } from './batch-plans.ts';
-import type { Books } from './drain-books.ts';
+import type { BatchShapes } from './batch-shape.ts';
+import type { Books, OverflowReport } from './drain-books.ts';
 import { LineSource, type Hole, type LineSourceOptions, type Place } from './line-source.ts';
 import type { QueueBudget } from './queue-budget.ts';
 
@@ -18,7 +19,7 @@ export interface BatchQueueParts {
   readonly bus: LogBus;
   /** What the queues of all drains together may hold. */
   readonly budget: QueueBudget;
-  readonly encoder: BatchEncoder;
+  readonly shapes: BatchShapes;
   readonly clock: Clock;
   /** Lines were let go: whoever waits for them to be due has to read them again. */
   readonly released: () => void;
@@ -27,24 +28,24 @@ export interface BatchQueueParts {
 /** A drain's lines from its cursor on, as the batches that they make. */
 export class BatchQueue {
   readonly #options: BatchQueueOptions;
-  readonly #encoder: BatchEncoder;
+  readonly #shapes: BatchShapes;
   readonly #source: LineSource;
   readonly #gathering: BatchGathering;
   readonly plans: BatchPlans;
 
   constructor(options: BatchQueueOptions, parts: BatchQueueParts, books: Books) {
-    const { bus, budget, encoder, clock } = parts;
+    const { bus, budget, shapes, clock } = parts;
     const released = (): void => {
       this.#gathering.released();
       parts.released();
     };
     this.#options = options;
-    this.#encoder = encoder;
+    this.#shapes = shapes;
     const from = books.cursor;
     this.#source = new LineSource(options, { bus, budget, app: options.app, from, released });
     this.#gathering = new BatchGathering(options, { source: this.#source, clock });
     this.plans = new BatchPlans(options);
-    this.plans.resume(books);
+    this.plans.resume(books, shapes);
   }
 
   get bytes(): number {
@@ -88,15 +89,16 @@ export class BatchQueue {
   }
 
   /** The next batch; its lines stay queued until it has {@link passed}. A new one has what the drain is `owed`. */
-  cut(owed: Cut['overflow']): Cut | undefined {
+  cut(owed: OverflowReport | undefined): ShapedCut | undefined {
     if (this.#source.first?.kind !== 'record') return undefined;
     const plan = this.plans.take();
+    const shape = plan?.shape ?? this.#shapes.current;
     const limits = this.#gathering.limits(plan);
     const overflow = plan ? plan.overflow : owed;
     const drain = { id: this.#options.id, overflow };
-    const cut = cutBatch(this.#source.items(), limits, this.#encoder, drain);
+    const cut = cutBatch(this.#source.items(), limits, shape.encoder, drain);
     this.#gathering.sending(cut?.lines ?? 0);
-    return cut;
+    return cut && { ...cut, shape };
   }
 
   /** Nobody sends what was cut any more. */
@@ -125,7 +127,7 @@ export class BatchQueue {
    * True while a batch that has to wait may be kept. A laggard holds nothing meanwhile: the log makes the same batch
    * again.
    */
-  keeps(cut: Cut): boolean {
+  keeps(cut: ShapedCut): boolean {
     if (this.isLive && this.bytes <= this.#options.queueBytesMax) return true;
     this.plans.again(cut);
     this.#source.release();
@@ -135,17 +137,22 @@ export class BatchQueue {
   /** What comes after `place` is read again, and cut anew. */
   restart(place: Place): void {
     this.plans.clear();
-    this.rewind(place);
+    this.#rewind(place);
   }
 
-  /** What comes after `place` is read again. */
-  rewind(place: Place): void {
-    this.#gathering.sent();
-    this.#source.rewind(place);
+  /** After a turn that failed half-way: what comes after `place` is read again, and cut as it was. */
+  resume(books: Books, place: Place): void {
+    this.plans.resume(books, this.#shapes);
+    this.#rewind(place);
   }
 
   /** Nothing is taken or held any more. */
   close(): void {
     this.#source.close();
+  }
+
+  #rewind(place: Place): void {
+    this.#gathering.sent();
+    this.#source.rewind(place);
   }
 }

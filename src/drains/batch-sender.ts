@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
-import { frameId, type BatchEncoder, type Cut } from './batch-cutter.ts';
+import { frameId, type Cut, type ShapedCut } from './batch-cutter.ts';
 import type { BatchQueue } from './batch-queue.ts';
 import type { DrainAttempts } from './drain-attempts.ts';
 import type { DrainLedger } from './drain-ledger.ts';
@@ -16,7 +16,6 @@ export interface BatchSenderParts {
   readonly queue: BatchQueue;
   readonly ledger: DrainLedger;
   readonly attempts: DrainAttempts;
-  readonly encoder: BatchEncoder;
   readonly metrics: Pick<DrainMetrics, 'attempted'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -35,8 +34,8 @@ export class BatchSender {
   }
 
   /** Returns early when it is better to make the batch anew later, which is then the first thing to do. */
-  async send(cut: Cut, stop: AbortSignal): Promise<void> {
-    const { queue, ledger, attempts, encoder, unconfirmed, flush } = this.#parts;
+  async send(cut: ShapedCut, stop: AbortSignal): Promise<void> {
+    const { queue, ledger, attempts, unconfirmed, flush } = this.#parts;
     if (!unconfirmed) await ledger.sending(cut);
     for (;;) {
       await attempts.wait(stop);
@@ -45,7 +44,7 @@ export class BatchSender {
       const delivery = await this.#attempt(cut, stop);
       if (stop.aborted && delivery.kind === 'retry') break;
       if (await this.#learn(cut, delivery)) {
-        encoder.recycle(cut.body);
+        cut.shape.encoder.recycle(cut.body);
         break;
       }
       if (flush.aborted || !queue.keeps(cut)) break;
@@ -61,13 +60,15 @@ export class BatchSender {
     await ledger.filtered(cut);
   }
 
-  async #attempt(cut: Cut, stop: AbortSignal): Promise<Delivery> {
+  async #attempt(cut: ShapedCut, stop: AbortSignal): Promise<Delivery> {
     const { clock, metrics, unconfirmed } = this.#parts;
+    const { contentType } = cut.shape;
     const batch = {
       id: frameId(this.#id, cut.from, cut.lines),
       to: cut.to.position,
       messages: cut.messages + (cut.overflow ? 1 : 0),
       body: cut.body,
+      ...(contentType === undefined ? {} : { contentType }),
     };
     const startedMs = clock.monotonicMs();
     if (unconfirmed) this.#taken(cut, unconfirmed);

@@ -2,7 +2,7 @@ import type { Bound } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Cut } from './batch-cutter.ts';
+import type { Cut, ShapedCut } from './batch-cutter.ts';
 import { account, newBooks, type Books, type Outcome } from './drain-books.ts';
 import { followed, lostIn, restartedAt, told } from './drain-losses.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
@@ -50,9 +50,9 @@ export class DrainLedger implements BooksHolder {
   }
 
   /** From here on the lines of the batch are this batch, whatever happens to the process. */
-  async sending(cut: Cut): Promise<void> {
-    const { from, to, lines, overflow } = cut;
-    const range = { from, to, lines, overflow };
+  async sending(cut: ShapedCut): Promise<void> {
+    const { from, to, lines, overflow, shape } = cut;
+    const range = { from, to, lines, overflow, options: shape.saved };
     await this.#kept.save({ ...this.books, inflight: [range] });
   }
 

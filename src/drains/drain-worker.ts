@@ -6,9 +6,10 @@ import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Position } from '../core/position.ts';
 import { Wakeup } from '../core/wakeup.ts';
-import type { BatchEncoder, Cut } from './batch-cutter.ts';
+import type { ShapedCut } from './batch-cutter.ts';
 import { BatchQueue, type BatchQueueOptions } from './batch-queue.ts';
 import { BatchSender } from './batch-sender.ts';
+import type { BatchShapes } from './batch-shape.ts';
 import type { DeliveryPaceOptions, LastError } from './delivery-pace.ts';
 import { DrainAttempts } from './drain-attempts.ts';
 import type { Drain, FailureReason, StreamEvents } from './drain.ts';
@@ -27,7 +28,7 @@ export interface DrainWorkerParts {
   readonly budget: QueueBudget;
   /** `events` are for drains that do not acknowledge: see `Drain`. */
   readonly makeDrain: (events: StreamEvents) => { drain: Drain; isStream: boolean };
-  readonly encoder: BatchEncoder;
+  readonly shapes: BatchShapes;
   /** Writes the drain's checkpoint entry; survives `kill -9` once it resolves. */
   readonly checkpoint: (books: Books | null) => Promise<void>;
   readonly notices: DrainNotices;
@@ -194,7 +195,7 @@ export class DrainWorker implements Sink {
     }
   }
 
-  #cut(): Cut | undefined {
+  #cut(): ShapedCut | undefined {
     // Not while the batch before, which has it, may still arrive.
     const isTold = this.#unconfirmed.hasOverflow;
     return this.#queue.cut(isTold ? undefined : this.#queue.plans.overflowOf(this.books));
@@ -242,8 +243,7 @@ export class DrainWorker implements Sink {
 
   /** After a turn that failed half-way: what it had taken off the queue and not dealt with comes again, unchanged. */
   #startOver(): void {
-    this.#queue.plans.resume(this.books);
-    this.#queue.rewind(this.#unconfirmed.end ?? this.books.cursor);
+    this.#queue.resume(this.books, this.#unconfirmed.end ?? this.books.cursor);
   }
 
   /** A stream tells how far the receiver is known to have come. */

@@ -9,9 +9,15 @@ export const isUnwanted = (text: string): boolean => text.endsWith('~');
 
 /** Encodes a line as its number, its text and LF; leaves out what its owner does not want. */
 export class NumberingEncoder implements BatchEncoder {
+  readonly #gap: string;
   #texts: string[] = [];
   #bytes = 0;
   #bytesMax = 0;
+
+  /** `gap` stands between number and text: what the drain's options say. */
+  constructor(gap = ' ') {
+    this.#gap = gap;
+  }
 
   get messages(): number {
     return this.#texts.length;
@@ -34,7 +40,7 @@ export class NumberingEncoder implements BatchEncoder {
   lines(stored: StoredRecord, fromLine: number, toLine: number): number {
     const texts = textsOf(stored.record.frames);
     for (let line = fromLine; line < toLine; line++) {
-      const text = `${stored.appSeq + line} ${texts[line] ?? ''}`;
+      const text = `${stored.appSeq + line}${this.#gap}${texts[line] ?? ''}`;
       if (isUnwanted(text)) continue;
       if (this.messages > 0 && this.#bytes + text.length > this.#bytesMax) return line;
       this.#add(text);

@@ -230,7 +230,7 @@ function overflowCount(text: string): number | undefined {
 
 function numberOf(text: string): { seq: number; text: string } {
   const space = text.indexOf(' ');
-  return { seq: Number(text.slice(0, space)), text: text.slice(space + 1) };
+  return { seq: Number(text.slice(0, space)), text: text.slice(space).trimStart() };
 }
 
 /** The offset of the record in which the batch begins: part of its id. */

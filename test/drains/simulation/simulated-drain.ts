@@ -1,5 +1,6 @@
 import type { LogBus, StoredRecord } from '../../../src/bus/bus.ts';
 import type { Clock } from '../../../src/core/clock.ts';
+import type { BatchShape, BatchShapes } from '../../../src/drains/batch-shape.ts';
 import type { Books } from '../../../src/drains/drain-books.ts';
 import type { Drain, StreamEvents } from '../../../src/drains/drain.ts';
 import type { DrainMetrics } from '../../../src/drains/drain-metrics.ts';
@@ -37,6 +38,7 @@ export class SimulatedDrain {
   readonly receiver: SimulatedReceiver;
   readonly model: ModelledDrain;
   readonly #world: DrainWorld;
+  #gap = ' ';
   #worker: DrainWorker | undefined;
   #dialled: (Drain & { breakOff(): void }) | undefined;
 
@@ -89,13 +91,23 @@ export class SimulatedDrain {
         chance: random,
         logger: silentLogger,
         metrics,
-        encoder: new NumberingEncoder(),
+        shapes: this.#shapes(),
         makeDrain: (events) => this.#dial(life, events),
         checkpoint: (changed) => this.#checkpoint(life, changed),
         notices: this.#notices(bus, clock),
       },
       books,
     );
+  }
+
+  /** Now and then the owner has changed the options: what was cut with the old ones is sent again as it was. */
+  #shapes(): BatchShapes {
+    if (this.#world.random.percent(20)) this.#gap = this.#gap === ' ' ? '  ' : ' ';
+    const of = (saved: string | undefined): BatchShape => ({
+      encoder: new NumberingEncoder(saved),
+      saved,
+    });
+    return { current: of(this.#gap), of };
   }
 
   #notices(bus: LogBus, clock: Clock): DrainNotices {
