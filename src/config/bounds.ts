@@ -173,6 +173,9 @@ export const bounds = {
       /** Nobody needs the body of an answer, and a hostile receiver may send one without end. */
       responseBytesMax: 64 * kib,
       responseBodyMsMax: 2 * secondMs,
+      /** What `Retry-After` may ask for: no hammering, and no drain that is silent for a day. */
+      retryAfterMsMin: 1 * secondMs,
+      retryAfterMsMax: 15 * minuteMs,
     },
     syslog: {
       /** What a peer may not have read yet when the connection breaks: sent again. */

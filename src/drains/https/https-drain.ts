@@ -6,15 +6,15 @@ import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain } from '../drain.ts';
 import { DialError } from '../egress/dial-failure.ts';
 import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
+import { outcomeOf } from '../outcome.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
-import { classifyError } from './classify-error.ts';
-import { classifyResponse } from './classify-response.ts';
 import { fixedHeaders, type HeaderOptions } from './fixed-headers.ts';
 import { HttpExchange, type HttpAnswer, type HttpExchangeOptions } from './http-exchange.ts';
 import { rejectedRecords } from './partial-success.ts';
+import type { RetryAfterLimits } from './retry-after.ts';
 
-export interface HttpsDrainOptions extends Omit<HttpExchangeOptions, 'keepBody'> {
+export interface HttpsDrainOptions extends Omit<HttpExchangeOptions, 'keepBody'>, RetryAfterLimits {
   /** `Logplex/spillway-<version>`. */
   readonly userAgent: string;
   /** For everything: look-up, connection, handshake, request and answer. */
@@ -104,15 +104,14 @@ export class HttpsDrain implements Drain {
     else this.#dispatch(batch, exchange);
     const answer = await exchange.answer;
     limit.removeEventListener('abort', abort);
-    if (answer.kind === 'failed') return classifyError(answer.error);
-    if (this.#connection) this.#connection.isUsed = true;
-    return this.#classify(answer);
+    if (answer.kind === 'answered' && this.#connection) this.#connection.isUsed = true;
+    return this.#outcome(answer);
   }
 
-  #classify({ status, retryAfter, body }: HttpAnswer & { kind: 'answered' }): Delivery {
-    const delivery = classifyResponse(status, retryAfter, this.#parts.clock.nowMs());
-    return delivery.kind === 'delivered' && body
-      ? { kind: 'delivered', rejected: rejectedRecords(body) }
+  #outcome(answer: HttpAnswer): Delivery {
+    const delivery = outcomeOf(answer, this.#options, this.#parts.clock.nowMs());
+    return delivery.kind === 'delivered' && answer.kind === 'answered' && answer.body
+      ? { kind: 'delivered', rejected: rejectedRecords(answer.body) }
       : delivery;
   }
 

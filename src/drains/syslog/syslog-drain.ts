@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain, FailureReason, StreamEvents } from '../drain.ts';
 import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
+import { outcomeOfFailure } from '../outcome.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
 import { StallWatch } from './stall-watch.ts';
@@ -82,11 +83,7 @@ export class SyslogDrain implements Drain {
   async #connect(signal: AbortSignal): Promise<SyslogConnection | Delivery> {
     const { clock, dialer } = this.#parts;
     const result = await dialer.connect(dialTarget(this.#plan), signal);
-    if (!result.ok) {
-      return result.failure.reason === 'blocked_address'
-        ? { kind: 'hold', reason: result.failure.reason }
-        : { kind: 'retry', ...result.failure };
-    }
+    if (!result.ok) return outcomeOfFailure(result.failure);
     const connection: SyslogConnection = new SyslogConnection(
       this.#options,
       result.dialled,

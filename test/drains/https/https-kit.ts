@@ -19,6 +19,8 @@ export const httpsOptions: HttpsDrainOptions = {
   responseBytesMax: 64 * 1024,
   responseHeaderBytesMax: 16 * 1024,
   responseBodyMsMax: 2000,
+  retryAfterMsMin: 1000,
+  retryAfterMsMax: 900_000,
 };
 
 /** A drain to `url`, through the real egress, which trusts {@link authority} and may reach loopback. */
