@@ -105,7 +105,7 @@ export class HttpsDrain implements Drain {
     const answer = await exchange.answer;
     limit.removeEventListener('abort', abort);
     if (answer.kind === 'answered' && this.#connection) this.#connection.isUsed = true;
-    return this.#outcome(answer);
+    return this.#outcome(answer.kind === 'failed' ? this.#firstError(answer) : answer);
   }
 
   #outcome(answer: HttpAnswer): Delivery {
@@ -113,6 +113,12 @@ export class HttpsDrain implements Drain {
     return delivery.kind === 'delivered' && answer.kind === 'answered' && answer.body
       ? { kind: 'delivered', rejected: rejectedRecords(answer.body) }
       : delivery;
+  }
+
+  /** undici tells the last error of a connection; a TLS alert is followed by an end that says nothing. */
+  #firstError(answer: HttpAnswer & { kind: 'failed' }): HttpAnswer {
+    const error = this.#connection?.error;
+    return error === undefined || answer.error instanceof DialError ? answer : { ...answer, error };
   }
 
   #dispatch(batch: Batch, exchange: HttpExchange): void {
@@ -148,7 +154,14 @@ export class HttpsDrain implements Drain {
     void dialer.connect(dialTarget(this.#plan), this.#dialLimit.signal).then((result) => {
       if (!result.ok) return callback(new DialError(result.failure), null);
       const { stream } = result.dialled;
-      this.#connection = { socket: stream, sinceMs: clock.monotonicMs(), isUsed: false };
+      const connection: Connection = {
+        socket: stream,
+        sinceMs: clock.monotonicMs(),
+        isUsed: false,
+        error: undefined,
+      };
+      stream.once('error', (error) => (connection.error = error));
+      this.#connection = connection;
       return callback(null, stream);
     });
   }
@@ -167,6 +180,8 @@ interface Connection {
   readonly socket: Socket;
   readonly sinceMs: number;
   isUsed: boolean;
+  /** The first that it had. */
+  error: Error | undefined;
 }
 
 const compress = promisify<Buffer, Buffer>(gzip);
