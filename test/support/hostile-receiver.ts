@@ -93,18 +93,29 @@ export function sayAndReset(text: string): Behaviour {
   };
 }
 
-/** Sends `text`, then the same piece for ever, as fast as it is taken. */
-export function flood(text: string): Behaviour {
+/** Sends `text`, then `piece` for ever, as fast as it is taken; once there is a request, or at once. */
+export function flood(text: string, piece = 'x', isUnasked = false): Behaviour {
   return (socket) => {
-    const piece = Buffer.alloc(16 * 1024, 'x');
+    const pieces = Buffer.from(piece.repeat(Math.ceil((16 * 1024) / piece.length)));
     const go = (): void => {
-      while (!socket.destroyed && socket.write(piece));
+      while (!socket.destroyed && socket.write(pieces));
     };
-    socket.once('data', () => {
-      socket.write(text);
+    const begin = (): void => {
+      if (text !== '') socket.write(text);
       go();
-    });
+    };
+    if (isUnasked) begin();
+    else socket.once('data', begin);
     socket.on('drain', go);
+  };
+}
+
+/** Reads one byte per `everyMs`, and answers nothing. */
+export function sip(everyMs: number): Behaviour {
+  return (socket) => {
+    socket.on('readable', () => undefined);
+    const timer = setInterval(() => socket.read(1) as unknown, everyMs);
+    socket.on('close', () => clearInterval(timer));
   };
 }
 

@@ -45,6 +45,7 @@ export class HttpsDrain implements Drain {
   readonly #headers: readonly string[];
   #pool: Pool | undefined;
   #connection: Connection | undefined;
+  #exchanging: HttpExchange | undefined;
   /** Of the delivery under way: ends a connection that is being opened for it. */
   #dialLimit = new AbortController();
 
@@ -93,6 +94,8 @@ export class HttpsDrain implements Drain {
       { ...this.#options, keepBody: this.#plan.options.format === 'otlp' },
       { clock: this.#parts.clock, socket: () => this.#connection?.socket },
     );
+    this.#exchanging = exchange;
+    if (this.#connection) this.#connection.readBytesMax = this.#readBytesMax(this.#connection);
     const dialLimit = new AbortController();
     this.#dialLimit = dialLimit;
     const abort = (): void => {
@@ -159,11 +162,29 @@ export class HttpsDrain implements Drain {
         sinceMs: clock.monotonicMs(),
         isUsed: false,
         error: undefined,
+        readBytesMax: 0,
       };
+      connection.readBytesMax = this.#readBytesMax(connection);
       stream.once('error', (error) => (connection.error = error));
+      stream.on('readable', () => this.#look(connection));
       this.#connection = connection;
       return callback(null, stream);
     });
+  }
+
+  #readBytesMax({ socket }: Pick<Connection, 'socket'>): number {
+    const { responseHeaderBytesMax, responseBytesMax } = this.#options;
+    return socket.bytesRead + responseHeaderBytesMax + responseBytesMax;
+  }
+
+  /**
+   * The parser bounds headers and we bound the body; empty lines, informational answers, chunk extensions and what
+   * comes unasked are neither, and would keep this process busy as fast as they can be sent.
+   */
+  #look(connection: Connection): void {
+    if (connection.socket.bytesRead <= connection.readBytesMax) return;
+    if (this.#connection === connection) this.#exchanging?.flooded();
+    connection.socket.destroy();
   }
 
   /** Nothing is in flight between deliveries, so an old connection can go without loss. */
@@ -182,6 +203,8 @@ interface Connection {
   isUsed: boolean;
   /** The first that it had. */
   error: Error | undefined;
+  /** What may have been read when the answer under way is whole. */
+  readBytesMax: number;
 }
 
 const compress = promisify<Buffer, Buffer>(gzip);
