@@ -14,6 +14,7 @@ export class HostileReceiver implements AsyncDisposable {
   readonly open = new Set<Socket>();
   readonly #server: net.Server;
   #wake = (): void => {};
+  #port = 0;
 
   private constructor(behaviour: Behaviour, credentials: Credentials | undefined) {
     const listener: Behaviour = (socket) => {
@@ -40,15 +41,22 @@ export class HostileReceiver implements AsyncDisposable {
     this.#server.on('secureConnection', (socket: Socket) => socket.on('error', () => {}));
   }
 
-  static async listen(behaviour: Behaviour, credentials?: Credentials): Promise<HostileReceiver> {
+  static async listen(
+    behaviour: Behaviour,
+    credentials?: Credentials,
+    port = 0,
+  ): Promise<HostileReceiver> {
     const receiver = new HostileReceiver(behaviour, credentials);
-    receiver.#server.listen(0, '127.0.0.1');
+    receiver.#server.listen(port, '127.0.0.1');
     await once(receiver.#server, 'listening');
     return receiver;
   }
 
+  /** Also of one that no longer listens. */
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    const address = this.#server.address() as AddressInfo | null;
+    this.#port = address?.port ?? this.#port;
+    return this.#port;
   }
 
   /** Resolves when `isDone` holds; it is asked after whatever happens. */
@@ -70,6 +78,11 @@ export class HostileReceiver implements AsyncDisposable {
 /** Reads everything and answers nothing; as a plain server to a TLS client it hangs before the handshake. */
 export const silent: Behaviour = (socket) => {
   socket.resume();
+};
+
+/** A good HTTP receiver of small requests: each comes in one piece. */
+export const acknowledge: Behaviour = (socket) => {
+  socket.on('data', () => socket.write('HTTP/1.1 204 No Content\r\n\r\n'));
 };
 
 /** Sends `text` as soon as the first byte of a request is there. */

@@ -4,7 +4,7 @@ import { gzip } from 'node:zlib';
 import { Pool, type buildConnector } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain } from '../drain.ts';
-import { DialError } from '../egress/dial-failure.ts';
+import { classifySocketError, DialError } from '../egress/dial-failure.ts';
 import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
 import { outcomeOf } from '../outcome.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
@@ -46,6 +46,8 @@ export class HttpsDrain implements Drain {
   #pool: Pool | undefined;
   #connection: Connection | undefined;
   #exchanging: HttpExchange | undefined;
+  /** The exchange under way has had its connection: the pool would go on opening others, at once and without end. */
+  #hasDialled = false;
   /** Of the delivery under way: ends a connection that is being opened for it. */
   #dialLimit = new AbortController();
 
@@ -95,6 +97,7 @@ export class HttpsDrain implements Drain {
       { clock: this.#parts.clock, socket: () => this.#connection?.socket },
     );
     this.#exchanging = exchange;
+    this.#hasDialled = false;
     if (this.#connection) this.#connection.readBytesMax = this.#readBytesMax(this.#connection);
     const dialLimit = new AbortController();
     this.#dialLimit = dialLimit;
@@ -154,6 +157,12 @@ export class HttpsDrain implements Drain {
 
   #connect(callback: buildConnector.Callback): void {
     const { clock, dialer } = this.#parts;
+    if (this.#hasDialled) {
+      // Errors of other classes, the pool may take as a reason to try once more.
+      const error = new DialError(classifySocketError(this.#connection?.error));
+      return void setImmediate(() => callback(error, null));
+    }
+    this.#hasDialled = true;
     void dialer.connect(dialTarget(this.#plan), this.#dialLimit.signal).then((result) => {
       if (!result.ok) return callback(new DialError(result.failure), null);
       const { stream } = result.dialled;

@@ -1,5 +1,7 @@
+import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../src/drains/drain.ts';
+import type { DialResult } from '../../../src/drains/egress/egress-dialer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import {
   drip,
@@ -226,4 +228,18 @@ test('a hundred failures leave no connection behind', async () => {
   }
   await receiver.until(() => receiver.open.size === 0);
   expect(receiver.connections).toBe(100);
+});
+
+test('a connection that is gone before it can be used is one failure, and not a reason to dial on and on', async () => {
+  let dials = 0;
+  const dialer = {
+    connect: (): Promise<DialResult> => {
+      dials++;
+      const stream = new Socket().destroy();
+      return Promise.resolve({ ok: true, dialled: { stream, tcp: stream } });
+    },
+  };
+  await using drain = httpsDrain('http://127.0.0.1:9/', { dialer });
+  expect(await drain.deliver(batch(), never)).toEqual({ kind: 'retry', reason: 'closed' });
+  expect(dials).toBe(1);
 });
