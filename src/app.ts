@@ -18,7 +18,7 @@ import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
-import type { AppId } from './core/ids.ts';
+import type { AppId, DrainId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
@@ -31,6 +31,7 @@ import { DrainMetrics } from './drains/drain-metrics.ts';
 import { QueueBudget } from './drains/queue-budget.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { TcpQueues } from './drains/syslog/tcp-queues.ts';
+import type { OptionSeal } from './drains/batch-shape.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
@@ -38,7 +39,7 @@ import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
 import { SyslogMetrics } from './ingest/syslog/syslog-metrics.ts';
 import { SyslogServer } from './ingest/syslog/syslog-server.ts';
 import { PublicServer } from './public-server.ts';
-import { openKeyRing } from './registry/key-ring.ts';
+import { openKeyRing, type KeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
 import { openSqlRegistry } from './registry/sql/sql-registry.ts';
 import { Router } from './router/router.ts';
@@ -115,9 +116,12 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
     openPatiently(name, open, config.process, { ...common, readiness });
   const busMetrics = new BusMetrics(metricsRegistry);
+  const keyRing = await patiently('keys', () =>
+    openKeyRing({ file: join(dataDir, 'keys') }, common),
+  );
   const registry = lifecycle.add(
     'registry',
-    await patiently('registry', () => openRegistry(config, common)),
+    await patiently('registry', () => openRegistry(config, { ...common, keyRing })),
   );
   const bus = lifecycle.add(
     'bus',
@@ -136,7 +140,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     metrics: new TailMetrics(metricsRegistry),
   });
   const egress = await openEgress(config, common);
-  const drains = createDrains(config, { ...common, bus, registry, attach, egress });
+  const drains = createDrains(config, { ...common, bus, registry, attach, egress, keyRing });
   await drains.start();
   const publicUrl = config.http.publicUrl ?? doorUrl;
   const controller = await createController(
@@ -191,13 +195,11 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   };
 }
 
-async function openRegistry(config: Config, common: Common): Promise<Registry> {
-  const { dataDir } = config.process;
-  const keyRing = await openKeyRing({ file: join(dataDir, 'keys') }, common);
-  return openSqlRegistry(
-    { ...config.registry, file: join(dataDir, 'registry.sqlite') },
-    { ...common, keyRing },
-  );
+function openRegistry(
+  { registry, process: { dataDir } }: Config,
+  parts: Common & { readonly keyRing: KeyRing },
+): Promise<Registry> {
+  return openSqlRegistry({ ...registry, file: join(dataDir, 'registry.sqlite') }, parts);
 }
 
 function openBus(
@@ -262,6 +264,7 @@ function createDrains(
     registry: Registry;
     attach: Router['attach'];
     egress: Egress;
+    keyRing: KeyRing;
   },
 ): DrainManager {
   const metrics = new DrainMetrics(parts.metricsRegistry);
@@ -272,6 +275,7 @@ function createDrains(
     budget: new QueueBudget(drains),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
+    seal: (drain: DrainId) => sealAt(parts.keyRing, drain),
   };
   const options = {
     ...drains,
@@ -287,6 +291,15 @@ function createDrains(
     makeWorker: (row, books, checkpoint) =>
       createDrainWorker(options, workerParts, { row, books, checkpoint }),
   });
+}
+
+/** Option values in the checkpoint of a drain open for this drain alone. */
+function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
+  const place = { table: 'checkpoints', row: String(drain), field: 'options' };
+  return {
+    seal: (text) => keyRing.seal(text, place),
+    open: (sealed) => keyRing.open(sealed, place),
+  };
 }
 
 function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {

@@ -6,6 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain } from '../drain.ts';
 import { classifySocketError, DialError } from '../egress/dial-failure.ts';
 import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
+import { contentTypeOf } from '../formats/content-type.ts';
 import { outcomeOf } from '../outcome.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
@@ -42,6 +43,7 @@ export class HttpsDrain implements Drain {
   readonly #options: HttpsDrainOptions;
   readonly #parts: HttpsDrainParts;
   readonly #plan: HttpsDrainPlan;
+  readonly #contentType: string;
   readonly #headers: readonly string[];
   #pool: Pool | undefined;
   #connection: Connection | undefined;
@@ -55,7 +57,8 @@ export class HttpsDrain implements Drain {
     this.#options = options;
     this.#parts = parts;
     this.#plan = plan;
-    this.#headers = fixedHeaders(plan, options.userAgent);
+    this.#contentType = contentTypeOf(plan.options);
+    this.#headers = fixedHeaders(plan, { ...options, contentType: this.#contentType });
   }
 
   async deliver(batch: Batch, signal: AbortSignal): Promise<Delivery> {
@@ -93,7 +96,7 @@ export class HttpsDrain implements Drain {
 
   async #exchange(batch: Batch, limit: AbortSignal): Promise<Delivery> {
     const exchange = new HttpExchange(
-      { ...this.#options, keepBody: this.#plan.options.format === 'otlp' },
+      { ...this.#options, keepBody: isOtlp(batch.contentType ?? this.#contentType) },
       { clock: this.#parts.clock, socket: () => this.#connection?.socket },
     );
     this.#exchanging = exchange;
@@ -130,7 +133,7 @@ export class HttpsDrain implements Drain {
   #dispatch(batch: Batch, exchange: HttpExchange): void {
     this.#pool ??= this.#createPool();
     const headers = [
-      ...this.#headers,
+      ...this.#headersOf(batch),
       'Logplex-Msg-Count',
       String(batch.messages),
       'Logplex-Frame-Id',
@@ -138,6 +141,14 @@ export class HttpsDrain implements Drain {
     ];
     const { path } = this.#plan.target;
     this.#pool.dispatch({ method: 'POST', path, headers, body: batch.body }, exchange);
+  }
+
+  /** The same for every batch, but for those that were cut before the owner changed the format. */
+  #headersOf({ contentType = this.#contentType }: Batch): readonly string[] {
+    const { userAgent } = this.#options;
+    return contentType === this.#contentType
+      ? this.#headers
+      : fixedHeaders(this.#plan, { userAgent, contentType });
   }
 
   #createPool(): Pool {
@@ -214,6 +225,11 @@ interface Connection {
   error: Error | undefined;
   /** What may have been read when the answer under way is whole. */
   readBytesMax: number;
+}
+
+/** Only there the body of an answer says something. */
+function isOtlp(contentType: string): boolean {
+  return contentType === contentTypeOf({ format: 'otlp', framing: 'octet' });
 }
 
 const compress = promisify<Buffer, Buffer>(gzip);
