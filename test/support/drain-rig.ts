@@ -68,6 +68,7 @@ export class DrainRig implements AsyncDisposable {
         chance: systemChance,
         logger: silentLogger,
         metrics: new DrainMetrics(new Registry()),
+        seal: () => ({ seal: (text) => text, open: (text) => text }),
       },
       {
         row: {

@@ -97,9 +97,16 @@ test('a connection that is five hours old is not used again', async () => {
   expect(receiver.connections).toBe(2);
 });
 
-test('a redirect is not followed', async () => {
-  await using canary = await HttpsReceiver.listen();
-  await using receiver = await HttpsReceiver.listen();
+test.each([
+  ['http', 'http'],
+  ['https', 'https'],
+  ['http', 'https'],
+  ['https', 'http'],
+])('a redirect from %s to %s is not followed', async (from, to) => {
+  const credentials = (scheme: string): [Credentials] | [] =>
+    scheme === 'https' ? [authority.issue()] : [];
+  await using canary = await HttpsReceiver.listen(...credentials(to));
+  await using receiver = await HttpsReceiver.listen(...credentials(from));
   await using drain = httpsDrain(receiver.url());
   for (const status of [301, 302, 303, 307, 308]) {
     receiver.answer = () => ({ status, headers: { location: canary.url() } });
