@@ -78,6 +78,35 @@ test('no spelling of an inner address becomes a drain, whatever the scheme, and 
   await rm(directory, { recursive: true, force: true });
 });
 
+test("the operator's own networks and this service's own URLs are out of reach", async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'spillway-egress-'));
+  await using spillway = await SpillwayProcess.start({
+    dataDir: directory,
+    env: {
+      SPILLWAY_PUBLIC_URL: 'https://api.example.com',
+      SPILLWAY_LOGS_URL: 'https://logs.example.com/logs',
+      SPILLWAY_EGRESS_DENY: '1.1.1.0/24, 2606:4700::/32',
+    },
+  });
+  const client = await PlatformClient.signUp(`http://${spillway.address}`, directory);
+  await client.createApp('demo');
+  for (const [url, problem] of [
+    ['https://1.1.1.1/in', 'address is not public'],
+    ['syslog+tls://[2606:4700::1111]', 'address is not public'],
+    ['https://api.example.com/x', 'is this service itself'],
+    ['https://token:t.1@logs.example.com/logs', 'is this service itself'],
+  ]) {
+    const response = await client.request('POST', '/api/apps/demo/drains', { url });
+    expect([response.status, await response.text()]).toEqual([
+      422,
+      expect.stringContaining(problem ?? ''),
+    ]);
+  }
+  await client.addDrain('demo', 'https://1.1.2.1/in');
+  await spillway.end();
+  await rm(directory, { recursive: true, force: true });
+});
+
 test('variables that name a proxy are not for drains', async () => {
   await using proxy = await HostileReceiver.listen(silent);
   const url = `http://127.0.0.1:${proxy.port}`;
