@@ -51,7 +51,7 @@ const protocolCodes = new Set([
  * What is wrong with a certificate, the receiver's or ours: OpenSSL's verification codes as Node names them
  * (`X509_V_ERR_*`), and the alerts with which a receiver turns our certificate down (RFC 8446 §6.2).
  */
-export function certificateReason(code: string, message = ''): string | undefined {
+function certificateReason(code: string, message = ''): string | undefined {
   const known = certificateReasons[code];
   if (known !== undefined) return known;
   // Node has no name for these: "EE certificate key too weak", "CA signature digest algorithm too weak".
