@@ -304,7 +304,9 @@ function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
 
 function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
   const { plain, insecure } = config.drains.egress;
-  return { plain, insecure, addresses: egress.policy };
+  const { publicUrl, logsUrl } = config.http;
+  const ownUrls = [publicUrl, logsUrl].filter((url) => url !== undefined);
+  return { plain, insecure, addresses: egress.policy, ownUrls };
 }
 
 function createMailer(config: Config, common: Common): Mailer {
