@@ -83,7 +83,7 @@ export class LogScenario {
     const errorAt = crashAt > 0 && chance.percent(30) ? chance.below(crashAt) : -1;
     const turnsMax = chance.pick([0, 0, 3]);
     // Between a write and its sync is where a record is torn.
-    const isAimed = chance.percent(60);
+    const isAimed = chance.percent(40);
     const storage = this.#disk.attach({
       before: (kind, { n }, path) => {
         const isTarget = isAimed
