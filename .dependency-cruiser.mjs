@@ -30,6 +30,7 @@ const clients = {
   nodemailer: ['controller'],
   pino: [],
   'pino-pretty': [],
+  'syslog-parse': ['syslog'],
   undici: ['drains'],
   ws: ['tail'],
 };

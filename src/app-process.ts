@@ -7,6 +7,7 @@ import { firstSteps } from './first-steps.ts';
 export interface RunningApp {
   readonly publicUrl: string;
   readonly adminUrl: string;
+  readonly syslogUrls: readonly string[];
   /** The data directory was empty. */
   readonly firstStart: boolean;
   /** Ends in good order; `signal` says when waiting is over and it must simply stop. */
@@ -67,11 +68,12 @@ export async function runApp(options: AppProcessOptions, parts: AppProcessParts)
     parts.exit(reportFailedStart(error, parts));
     return;
   }
-  const { publicUrl, adminUrl } = app;
-  logger.info({ publicUrl, adminUrl }, 'process.ready');
+  const { publicUrl, adminUrl, syslogUrls } = app;
+  logger.info({ publicUrl, adminUrl, syslogUrls }, 'process.ready');
   parts.announce(
     `Spillway listens on ${publicUrl} (API, /logs, tails) and ${adminUrl} (operator).`,
   );
+  for (const url of syslogUrls) parts.announce(`It takes syslog on ${url}.`);
   if (app.firstStart) for (const line of firstSteps(publicUrl)) parts.announce(line);
   logger.info({ signal: await stop }, 'process.stopping');
   parts.exit(await close(app, options, parts));

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Registry as MetricsRegistry } from 'prom-client';
 import { registerProcessMetrics } from './admin/admin-metrics.ts';
@@ -16,7 +17,8 @@ import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
 import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
-import type { AppId } from './core/ids.ts';
+import { ConfigError } from './core/errors.ts';
+import type { AppId, DrainId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
@@ -29,11 +31,15 @@ import { DrainMetrics } from './drains/drain-metrics.ts';
 import { QueueBudget } from './drains/queue-budget.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { TcpQueues } from './drains/syslog/tcp-queues.ts';
+import type { OptionSeal } from './drains/batch-shape.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
+import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
+import { SyslogMetrics } from './ingest/syslog/syslog-metrics.ts';
+import { SyslogServer } from './ingest/syslog/syslog-server.ts';
 import { PublicServer } from './public-server.ts';
-import { openKeyRing } from './registry/key-ring.ts';
+import { openKeyRing, type KeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
 import { openSqlRegistry } from './registry/sql/sql-registry.ts';
 import { Router } from './router/router.ts';
@@ -44,6 +50,8 @@ import { TailMetrics } from './tail/tail-metrics.ts';
 export interface App {
   readonly publicUrl: string;
   readonly adminUrl: string;
+  /** Of the syslog doors that are open. */
+  readonly syslogUrls: readonly string[];
   /** The data directory was empty. */
   readonly firstStart: boolean;
   close(signal: AbortSignal): Promise<void>;
@@ -108,9 +116,12 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
     openPatiently(name, open, config.process, { ...common, readiness });
   const busMetrics = new BusMetrics(metricsRegistry);
+  const keyRing = await patiently('keys', () =>
+    openKeyRing({ file: join(dataDir, 'keys') }, common),
+  );
   const registry = lifecycle.add(
     'registry',
-    await patiently('registry', () => openRegistry(config, common)),
+    await patiently('registry', () => openRegistry(config, { ...common, keyRing })),
   );
   const bus = lifecycle.add(
     'bus',
@@ -129,7 +140,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     metrics: new TailMetrics(metricsRegistry),
   });
   const egress = await openEgress(config, common);
-  const drains = createDrains(config, { ...common, bus, registry, attach, egress });
+  const drains = createDrains(config, { ...common, bus, registry, attach, egress, keyRing });
   await drains.start();
   const publicUrl = config.http.publicUrl ?? doorUrl;
   const controller = await createController(
@@ -165,6 +176,8 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     },
   });
 
+  const syslogDoors = await openSyslogDoors(config, common, ingest.syslog, lifecycle);
+
   door.open({ logs: ingest.handler, api: controller });
   readiness.set('log', bus);
   readiness.set('router', router);
@@ -172,6 +185,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   return {
     publicUrl: doorUrl,
     adminUrl: admin.url,
+    syslogUrls: syslogDoors,
     firstStart,
     close: (signal) => {
       readiness.set('stop', { problem: () => 'stopping' });
@@ -181,13 +195,11 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   };
 }
 
-async function openRegistry(config: Config, common: Common): Promise<Registry> {
-  const { dataDir } = config.process;
-  const keyRing = await openKeyRing({ file: join(dataDir, 'keys') }, common);
-  return openSqlRegistry(
-    { ...config.registry, file: join(dataDir, 'registry.sqlite') },
-    { ...common, keyRing },
-  );
+function openRegistry(
+  { registry, process: { dataDir } }: Config,
+  parts: Common & { readonly keyRing: KeyRing },
+): Promise<Registry> {
+  return openSqlRegistry({ ...registry, file: join(dataDir, 'registry.sqlite') }, parts);
 }
 
 function openBus(
@@ -204,6 +216,47 @@ async function openEgress(config: Config, common: Common): Promise<Egress> {
   return createEgress({ ...egress, ...extra }, { ...common, registry: common.metricsRegistry });
 }
 
+async function readPem(name: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError([`${name} cannot be read (${code ?? 'error'}): ${file}`]);
+  }
+}
+
+/** @returns the URLs of the doors. They are shut before what is behind them. */
+async function openSyslogDoors(
+  config: Config,
+  common: Common,
+  intake: SyslogIntake,
+  lifecycle: Lifecycle,
+): Promise<readonly string[]> {
+  const { listen, tls, ...bounds } = config.ingest.syslog;
+  const options = { ...bounds, messageBytesMax: config.ingest.messageBytesMax };
+  const metrics = new SyslogMetrics(common.metricsRegistry);
+  const parts = { ...common, intake, metrics };
+  const doors: SyslogServer[] = [];
+  if (listen) doors.push(new SyslogServer({ ...options, listen, tls: undefined }, parts));
+  if (tls) {
+    const cert = await readPem('SPILLWAY_SYSLOG_TLS_CERT_FILE', tls.certFile);
+    const key = await readPem('SPILLWAY_SYSLOG_TLS_KEY_FILE', tls.keyFile);
+    const tlsOptions = { ...options, listen: tls.listen, tls: { cert, key } };
+    try {
+      doors.push(new SyslogServer(tlsOptions, parts));
+    } catch (error) {
+      const { message } = error as Error;
+      throw new ConfigError([
+        `SPILLWAY_SYSLOG_TLS_CERT_FILE and SPILLWAY_SYSLOG_TLS_KEY_FILE are no certificate and its key: ${message}`,
+      ]);
+    }
+  }
+  lifecycle.add('syslog doors', {
+    close: async (signal) => void (await Promise.all(doors.map((door) => door.close(signal)))),
+  });
+  return Promise.all(doors.map((door) => door.listen()));
+}
+
 function createDrains(
   config: Config,
   parts: Common & {
@@ -211,6 +264,7 @@ function createDrains(
     registry: Registry;
     attach: Router['attach'];
     egress: Egress;
+    keyRing: KeyRing;
   },
 ): DrainManager {
   const metrics = new DrainMetrics(parts.metricsRegistry);
@@ -221,6 +275,7 @@ function createDrains(
     budget: new QueueBudget(drains),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
+    seal: (drain: DrainId) => sealAt(parts.keyRing, drain),
   };
   const options = {
     ...drains,
@@ -236,6 +291,15 @@ function createDrains(
     makeWorker: (row, books, checkpoint) =>
       createDrainWorker(options, workerParts, { row, books, checkpoint }),
   });
+}
+
+/** Option values in the checkpoint of a drain open for this drain alone. */
+function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
+  const place = { table: 'checkpoints', row: String(drain), field: 'options' };
+  return {
+    seal: (text) => keyRing.seal(text, place),
+    open: (sealed) => keyRing.open(sealed, place),
+  };
 }
 
 function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {

@@ -18,6 +18,12 @@ test('says where it listens, waits for a signal, closes and exits with 0', async
   expect(run.exits).toEqual([0]);
 });
 
+test('says where it takes syslog, when it does', async () => {
+  const run = new Run({ syslogUrls: ['syslog+tls://127.0.0.1:3'] });
+  await run.start();
+  expect(run.announced[1]).toBe('It takes syslog on syslog+tls://127.0.0.1:3.');
+});
+
 test('an empty data directory gets the first three commands', async () => {
   const run = new Run({ firstStart: true });
   await run.start();
@@ -152,6 +158,7 @@ class Run {
     const app: RunningApp = {
       publicUrl: 'http://127.0.0.1:1',
       adminUrl: 'http://127.0.0.1:2',
+      syslogUrls: [],
       firstStart: false,
       close: () => Promise.resolve(),
       ...fake,

@@ -109,6 +109,25 @@ export const bounds = {
     noticeIntervalMs: 10 * secondMs,
     /** What senders other than log-shuttle are told to wait. */
     retryAfterMs: 5 * secondMs,
+    /** The syslog doors, each. */
+    syslog: {
+      /** A connection may hold one read (64 KiB) and the beginning of one message: 150 MB if all of them do. */
+      connectionsMax: 2_000,
+      handshakeMsMax: 10 * secondMs,
+      /** From the connection on; time in which the registry cannot judge does not count. */
+      unauthorisedMsMax: 10 * secondMs,
+      /** A sender that has the wrong token sees soon that it is not welcome, and costs little until then. */
+      unauthorisedMessagesMax: 100,
+      unauthorisedBytesMax: 64 * kib,
+      /** Above the largest octet count; nothing of it but the beginning is kept. */
+      pendingBytesMax: 10_000_000,
+      /** Syslog connections are silent for long, and whatever is sent while one is closed may be lost. */
+      idleMsMax: 24 * hourMs,
+      /** A peer that is gone without a word is found by TCP. */
+      keepAliveMs: 60 * secondMs,
+      /** After our FIN, what a sender wrote before it noticed is still read. */
+      endMsMax: 2 * secondMs,
+    },
   },
 
   drains: {

@@ -35,7 +35,8 @@ export interface Config {
     readonly retentionAgeMsMax: number;
   };
   readonly registry: Bounds<'registry'> & { readonly kind: 'sqlite' };
-  readonly ingest: Bounds<'ingest'> & {
+  readonly ingest: Omit<Bounds<'ingest'>, 'syslog'> & {
+    readonly syslog: Bounds<'ingest'>['syslog'] & SyslogDoors;
     readonly strict: boolean;
     readonly bodyBytesMax: number;
     /** Sustained rates of one app; 0 is no limit. */
@@ -57,6 +58,14 @@ export interface Config {
     /** Networks in CIDR form whose `X-Forwarded-For` is believed. */
     readonly trustedProxies: readonly string[];
   };
+}
+
+/** Undefined doors are shut. */
+interface SyslogDoors {
+  readonly listen: ListenAddress | undefined;
+  readonly tls:
+    | { readonly listen: ListenAddress; readonly certFile: string; readonly keyFile: string }
+    | undefined;
 }
 
 /** Where drains may connect to. */
@@ -91,6 +100,7 @@ export function parseConfig(env: Env, { strict = false } = {}): ParsedConfig {
       'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off for the whole process; unset it',
     );
   }
+  problems.push(...contradictions(env));
   if (problems.length > 0) throw new ConfigError(problems);
   const config = buildConfig(values as Values, env);
   return { config: freeze(config), warnings: [...unknown, ...doubts(config)] };
@@ -148,6 +158,7 @@ function buildConfig(values: Values, env: Env): Config {
     registry: { ...bounds.registry, kind: 'sqlite' },
     ingest: {
       ...bounds.ingest,
+      syslog: { ...bounds.ingest.syslog, ...syslogDoors(values) },
       strict: values.ingestStrict,
       bodyBytesMax: values.ingestBodyBytesMax,
       // One app may hold an eighth: it must be able to send its largest body, twice.
@@ -178,6 +189,30 @@ function buildConfig(values: Values, env: Env): Config {
       trustedProxies: values.trustedProxies,
     },
   };
+}
+
+/** Both files are there when the door is: see {@link contradictions}. */
+function syslogDoors(values: Values): SyslogDoors {
+  const { syslogListen, syslogTlsListen, syslogTlsCertFile, syslogTlsKeyFile } = values;
+  const hasTls = syslogTlsListen && syslogTlsCertFile && syslogTlsKeyFile;
+  const files = { certFile: syslogTlsCertFile ?? '', keyFile: syslogTlsKeyFile ?? '' };
+  return {
+    listen: syslogListen,
+    tls: hasTls ? { listen: syslogTlsListen, ...files } : undefined,
+  };
+}
+
+/** What cannot go together, though each is valid alone. */
+function contradictions(env: Env): string[] {
+  const { syslogTlsListen, syslogTlsCertFile, syslogTlsKeyFile } = variables;
+  const hasDoor = env.has(syslogTlsListen.name);
+  return [syslogTlsCertFile.name, syslogTlsKeyFile.name]
+    .filter((name) => env.has(name) !== hasDoor)
+    .map((name) =>
+      hasDoor
+        ? `${name} is missing, which ${syslogTlsListen.name} needs`
+        : `${name} is set, but not ${syslogTlsListen.name}, which it is for`,
+    );
 }
 
 function defaultSender(publicUrl: string | undefined): string {

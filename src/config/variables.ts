@@ -123,6 +123,30 @@ export const variables = {
     "1 restores logplex's all-or-nothing answers at POST /logs",
     flag,
   ),
+  syslogListen: optional(
+    'SPILLWAY_SYSLOG_LISTEN',
+    'off',
+    'host:port of the syslog door over plain TCP; tokens and lines are readable on the way',
+    listenAddress,
+  ),
+  syslogTlsListen: optional(
+    'SPILLWAY_SYSLOG_TLS_LISTEN',
+    'off',
+    'host:port of the syslog door over TLS; needs the two files below',
+    listenAddress,
+  ),
+  syslogTlsCertFile: optional(
+    'SPILLWAY_SYSLOG_TLS_CERT_FILE',
+    'none',
+    'PEM file with the certificate of the TLS door and what lies between it and a root',
+    plainText,
+  ),
+  syslogTlsKeyFile: optional(
+    'SPILLWAY_SYSLOG_TLS_KEY_FILE',
+    'none',
+    'PEM file with its key',
+    plainText,
+  ),
   egressAllow: withDefault(
     'SPILLWAY_EGRESS_ALLOW',
     '',
@@ -216,10 +240,6 @@ export const variables = {
   kafkaBrokers: unavailable('KAFKA_BROKERS', 'the Kafka engine'),
   redisUrl: unavailable('REDIS_URL', 'the Redis fan-out for tails'),
   databaseUrl: unavailable('DATABASE_URL', 'the Postgres registry'),
-  syslogListen: unavailable('SPILLWAY_SYSLOG_LISTEN', 'the syslog door over TCP'),
-  syslogTlsListen: unavailable('SPILLWAY_SYSLOG_TLS_LISTEN', 'the syslog door over TLS'),
-  syslogTlsCertFile: unavailable('SPILLWAY_SYSLOG_TLS_CERT_FILE', 'the syslog door over TLS'),
-  syslogTlsKeyFile: unavailable('SPILLWAY_SYSLOG_TLS_KEY_FILE', 'the syslog door over TLS'),
 } as const;
 
 const roleNames = ['ingest', 'router', 'tail', 'controller'];

@@ -31,13 +31,16 @@ export interface LogRequest {
   readonly follow: boolean;
 }
 
-/** Judges the URL of a drain without connecting to it. */
+/** Judges the URL and the options of a drain without connecting to it. */
 export interface DrainGate {
   check(
     url: string,
+    options?: Readonly<Record<string, unknown>>,
   ):
     | { readonly ok: true; readonly spec: DrainSpec }
     | { readonly ok: false; readonly problems: readonly string[] };
+  /** A drain's options as people may see them. */
+  shown(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
 }
 
 /** How drains do. Times are ms since 1970. */

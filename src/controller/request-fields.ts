@@ -19,6 +19,15 @@ export function textField(fields: Fields, name: string, lengthMax = 1024): strin
   return value;
 }
 
+/** An object that may be there; none when it is not. */
+export function objectField(fields: Fields, name: string): Fields {
+  const value = fields[name];
+  if (value === undefined || value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw invalid(`${name} must be an object.`);
+  return value as Fields;
+}
+
 /** An e-mail address. Lenient where RFC 5321 is, strict about what would break headers and Basic auth. */
 export function emailField(fields: Fields, name: string): string {
   const email = textField(fields, name, 254).trim();

@@ -2,16 +2,18 @@ import type { StoredRecord } from '../bus/bus.ts';
 import { notices } from '../core/notices.ts';
 import type { BatchEncoder } from './batch-cutter.ts';
 import type { OverflowReport } from './drain-books.ts';
-import type { Encoder } from './formats/encoder.ts';
+import type { Encoder, LineFilter } from './formats/encoder.ts';
 import { FrameBuilder } from './formats/frame-builder.ts';
 
 /** The bodies of one drain's batches, one after the other, in its format. */
 export class BatchBody implements BatchEncoder {
   readonly #encoder: Encoder;
+  readonly #keep: LineFilter | undefined;
   readonly #builder = new FrameBuilder();
 
-  constructor(parts: { encoder: Encoder }) {
+  constructor(parts: { encoder: Encoder; keep?: LineFilter | undefined }) {
     this.#encoder = parts.encoder;
+    this.#keep = parts.keep;
   }
 
   get messages(): number {
@@ -32,10 +34,11 @@ export class BatchBody implements BatchEncoder {
   }
 
   lines(stored: StoredRecord, fromLine: number, toLine: number): number {
-    return this.#encoder.encode(stored.record, fromLine, toLine, this.#builder);
+    return this.#encoder.encode(stored, fromLine, toLine, this.#builder, this.#keep);
   }
 
   finish(): Buffer {
+    this.#encoder.finish(this.#builder);
     return this.#builder.take();
   }
 

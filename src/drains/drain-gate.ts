@@ -1,5 +1,6 @@
 import type { DrainSpec } from '../registry/registry.ts';
 import { parseDrainUrl, type DrainUrlPolicy } from './url/drain-url.ts';
+import { shownOptions } from './url/shown-options.ts';
 
 export type DrainVerdict =
   | { readonly ok: true; readonly spec: DrainSpec }
@@ -13,11 +14,19 @@ export class DrainGate {
     this.#policy = policy;
   }
 
-  /** Problems are phrases about the URL (`host is not public`) and quote nothing secret of it. */
-  check(url: string): DrainVerdict {
-    const parsed = parseDrainUrl(url, this.#policy);
+  /**
+   * Options are those of the URL's fragment and those in `options`, values as JSON has them. Problems are phrases
+   * about the URL (`host is not public`) or name an option, and quote nothing secret of either.
+   */
+  check(url: string, options?: Readonly<Record<string, unknown>>): DrainVerdict {
+    const parsed = parseDrainUrl(url, this.#policy, options);
     if (!parsed.ok) return parsed;
-    const { target, options } = parsed;
-    return { ok: true, spec: { url: target.canonical, masked: target.masked, options } };
+    const { target, options: stored } = parsed;
+    return { ok: true, spec: { url: target.canonical, masked: target.masked, options: stored } };
+  }
+
+  /** Options of a drain as people may see them. */
+  shown(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+    return shownOptions(options);
   }
 }

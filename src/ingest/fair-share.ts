@@ -7,6 +7,14 @@ export interface FairShareOptions {
   readonly appBytesMax: number;
 }
 
+/** One app may hold an eighth, so that no app can keep the others waiting. */
+const appShares = 8;
+
+export function createFairShare(options: { readonly bytesInFlightMax: number }): FairShare {
+  const bytesMax = options.bytesInFlightMax;
+  return new FairShare({ bytesMax, appBytesMax: bytesMax / appShares });
+}
+
 /** Bytes held, and how many of those who hold them do not wait for more. */
 interface Held {
   bytes: number;

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { LogBus } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
-import { rejectedTotal, rejectReasons } from '../core/record.ts';
+import { rejectedTotal } from '../core/record.ts';
 import type { Answer, RequestOutcome } from './answers.ts';
+import type { FairShare } from './fair-share.ts';
 import type { Inflater } from './inflater.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
 import { LogRequest } from './log-request.ts';
@@ -42,6 +43,7 @@ export interface IngestHandlerParts {
   readonly repeats: Repeats;
   readonly limiter: RateLimiter;
   readonly inflater: Pick<Inflater, 'inflate'>;
+  readonly inFlight: FairShare;
   readonly metrics: IngestMetrics;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -160,7 +162,7 @@ export class IngestHandler implements AdmissionDesk, BodyDesk, RequestDesk {
   }
 
   stored(request: LogRequest, intake: Intake): void {
-    this.#countStored(intake);
+    this.#parts.metrics.stored(intake);
     if (!request.isAnswered) {
       const rejected = intake.rejected === noneRejected ? 0 : rejectedTotal(intake.rejected);
       this.#count(intake.outcome);
@@ -250,14 +252,5 @@ export class IngestHandler implements AdmissionDesk, BodyDesk, RequestDesk {
 
   #count(outcome: RequestOutcome): void {
     this.#parts.metrics.requests[outcome]++;
-  }
-
-  #countStored({ lines, records, cut }: Intake): void {
-    const { metrics } = this.#parts;
-    metrics.acceptedMessages += lines;
-    metrics.cutMessages += cut;
-    const rejected = records[0]?.rejected ?? noneRejected;
-    if (rejected === noneRejected) return;
-    for (const reason of rejectReasons) metrics.rejectedMessages[reason] += rejected[reason] ?? 0;
   }
 }

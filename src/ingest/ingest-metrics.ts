@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { rejectReasons, type RejectReason } from '../core/record.ts';
 import { requestOutcomes, type RequestOutcome } from './answers.ts';
+import { noneRejected, type Intake } from './request-intake.ts';
 
 export type AuthFailure = 'missing' | 'unknown';
 
@@ -42,6 +43,15 @@ export class IngestMetrics {
     this.#registry = registry;
   }
 
+  /** What a request, or one read of a syslog connection, came to is durable. */
+  stored({ lines, records, cut }: Intake): void {
+    this.acceptedMessages += lines;
+    this.cutMessages += cut;
+    const rejected = records[0]?.rejected ?? noneRejected;
+    if (rejected === noneRejected) return;
+    for (const reason of rejectReasons) this.rejectedMessages[reason] += rejected[reason] ?? 0;
+  }
+
   /** Reads these whenever metrics are asked for. */
   watch(now: {
     inFlightBytes: () => number;
@@ -66,7 +76,8 @@ const requestsHelp = 'Requests at POST /logs by how they ended.';
 const authHelp = 'Requests without a readable token, and with one that the registry does not know.';
 const cutHelp = 'Messages whose text was too long and was cut.';
 const bytesHelp = 'Bytes of request bodies read, before inflating.';
-const inFlightHelp = 'Bytes of bodies being read, held or made durable.';
+const inFlightHelp =
+  'Bytes of bodies being read, held or made durable, and of lines from syslog connections.';
 const heldHelp =
   'Requests that wait for room, for the log, for the registry or for another copy of themselves.';
 const rememberedHelp = 'Requests remembered so that a repeat of one is stored once.';

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { LogBus, StoredRecord } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
+import { createFairShare } from './fair-share.ts';
 import { Inflater } from './inflater.ts';
 import { IngestHandler, type IngestHandlerOptions } from './ingest-handler.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
@@ -10,6 +11,7 @@ import { PlatformLines } from './platform-lines.ts';
 import { RateLimiter, type RateLimiterOptions } from './rate-limiter.ts';
 import { RejectionAnnouncer, type RejectionAnnouncerOptions } from './rejections.ts';
 import { Repeats, type RepeatsOptions } from './repeats.ts';
+import { SyslogIntake } from './syslog/syslog-intake.ts';
 import { TokenCache, type TokenCacheOptions, type TokenDirectory } from './token-cache.ts';
 
 export type IngestOptions = IngestHandlerOptions &
@@ -35,6 +37,8 @@ const tokenFile = 'ingest-tokens';
 export class Ingest {
   /** `POST /logs`. */
   readonly handler: IngestHandler;
+  /** What comes over syslog connections. */
+  readonly syslog: SyslogIntake;
   /** The platform's own lines. */
   readonly platformLines: PlatformLines;
   readonly #tokens: TokenCache;
@@ -47,11 +51,16 @@ export class Ingest {
     this.#repeats = new Repeats(options, parts);
     this.#announcer = new RejectionAnnouncer(options, parts);
     this.platformLines = new PlatformLines(options, parts);
-    this.handler = new IngestHandler(options, {
+    const shared = {
       ...parts,
       tokens: this.#tokens,
-      repeats: this.#repeats,
       limiter: new RateLimiter(options, parts),
+      inFlight: createFairShare(options),
+    };
+    this.syslog = new SyslogIntake(options, shared);
+    this.handler = new IngestHandler(options, {
+      ...shared,
+      repeats: this.#repeats,
       inflater: new Inflater(options),
     });
   }

@@ -1,6 +1,6 @@
 import type { LogBus } from '../bus/bus.ts';
 import { answers, type Answer } from './answers.ts';
-import { FairShare } from './fair-share.ts';
+import { createFairShare, type FairShare } from './fair-share.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
 import type { LogRequest } from './log-request.ts';
 import type { Access, Judgement, TokenCache } from './token-cache.ts';
@@ -13,6 +13,8 @@ export interface RequestAdmissionOptions {
 export interface RequestAdmissionParts {
   readonly bus: Pick<LogBus, 'problem'>;
   readonly tokens: Pick<TokenCache, 'judge'>;
+  /** Room for bodies that are read, held or made durable; other doors have the same. */
+  readonly inFlight: FairShare;
   readonly metrics: IngestMetrics;
 }
 
@@ -28,28 +30,22 @@ export interface AdmissionDesk {
 
 /** Room taken before a body comes. */
 const firstClaimBytes = 4096;
-/** One app may hold an eighth, so that no app can keep the others waiting. */
-const appShares = 8;
 
 /** Decides whose request it is and whether it can be taken now. Bodies are not read before that. */
 export class RequestAdmission {
   readonly #parts: RequestAdmissionParts;
   readonly #desk: AdmissionDesk;
-  readonly #inFlight: FairShare;
   /** Of requests that are held before their body is read. */
   readonly #unread: FairShare;
 
   constructor(options: RequestAdmissionOptions, parts: RequestAdmissionParts, desk: AdmissionDesk) {
     this.#parts = parts;
     this.#desk = desk;
-    const bytesMax = options.bytesInFlightMax;
-    const room = { bytesMax, appBytesMax: bytesMax / appShares };
-    this.#inFlight = new FairShare(room);
-    this.#unread = new FairShare(room);
+    this.#unread = createFairShare(options);
   }
 
   get inFlightBytes(): number {
-    return this.#inFlight.bytes;
+    return this.#parts.inFlight.bytes;
   }
 
   judge(request: LogRequest): void {
@@ -88,7 +84,7 @@ export class RequestAdmission {
 
   #admit(request: LogRequest, access: Access): void {
     const isReady = this.#parts.bus.problem() === undefined;
-    const claim = isReady ? this.#inFlight.claim(access.app, firstClaimBytes) : undefined;
+    const claim = isReady ? this.#parts.inFlight.claim(access.app, firstClaimBytes) : undefined;
     if (!claim) {
       this.#hold(request, () => this.#admit(request, access));
       return;

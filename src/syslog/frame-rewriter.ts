@@ -37,8 +37,9 @@ export class FrameRewriter {
   /**
    * Keeps the frame in [start, end) of the body, whose parts `header` names. False, and nothing is kept, when the
    * frame would be none any more: the app's name can be longer than the token, and headers have a bound.
+   * `skippedBytes` of its text came and are not in the body; then what is there of it is longer than it may be.
    */
-  keep(start: number, end: number, header: Header): boolean {
+  keep(start: number, end: number, header: Header, skippedBytes = 0): boolean {
     const { messageBytesMax, token } = this.#rules;
     const isLong =
       header.messageEnd - header.messageStart > messageBytesMax &&
@@ -46,7 +47,7 @@ export class FrameRewriter {
     if (isLong || hasToken(this.#body, header, token)) {
       this.#flushRun();
       this.#runStart = this.#runEnd = end;
-      return this.#rewrite(header, isLong);
+      return this.#rewrite(header, isLong, skippedBytes);
     }
     if (start !== this.#runEnd) {
       if (this.#runEnd > this.#runStart) this.#flushRun();
@@ -73,12 +74,13 @@ export class FrameRewriter {
   }
 
   /** The octet count is that of the new message. */
-  #rewrite(header: Header, isLong: boolean): boolean {
+  #rewrite(header: Header, isLong: boolean, skippedBytes: number): boolean {
     const { token, name } = this.#rules;
     const body = this.#body;
     const end = textEnd(body, header);
     const keptEnd = isLong ? cutAt(body, header.messageStart, this.#rules.messageBytesMax) : end;
-    const mark = isLong ? Buffer.from(` [… ${end - keptEnd} bytes cut]`) : undefined;
+    const cutBytes = end - keptEnd + skippedBytes;
+    const mark = isLong ? Buffer.from(` [… ${cutBytes} bytes cut]`) : undefined;
     const grown = fieldsEqual(body, header, token) * (name.length - token.length);
     const bytes =
       keptEnd - header.priStart + grown + (mark?.length ?? 0) + (header.messageEnd - end);

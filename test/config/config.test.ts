@@ -104,19 +104,43 @@ test('all problems are reported in one error', () => {
   ]);
 });
 
-test.each([
-  'KAFKA_BROKERS',
-  'REDIS_URL',
-  'DATABASE_URL',
-  'SPILLWAY_SYSLOG_LISTEN',
-  'SPILLWAY_SYSLOG_TLS_LISTEN',
-  'SPILLWAY_SYSLOG_TLS_CERT_FILE',
-  'SPILLWAY_SYSLOG_TLS_KEY_FILE',
-])('%s is known, and refused because it would do nothing', (name) => {
-  const [problem, ...others] = problemsOf({ [name]: 'secret-canary://x' });
-  expect(others).toEqual([]);
-  expect(problem).toMatch(new RegExp(`^${name} asks for .*, which this version does not have yet`));
-  expect(problem).not.toContain('canary');
+test.each(['KAFKA_BROKERS', 'REDIS_URL', 'DATABASE_URL'])(
+  '%s is known, and refused because it would do nothing',
+  (name) => {
+    const [problem, ...others] = problemsOf({ [name]: 'secret-canary://x' });
+    expect(others).toEqual([]);
+    expect(problem).toMatch(
+      new RegExp(`^${name} asks for .*, which this version does not have yet`),
+    );
+    expect(problem).not.toContain('canary');
+  },
+);
+
+test('the syslog doors are shut until they are asked for; the one over TLS needs its files', () => {
+  expect(parse({}).config.ingest.syslog).toMatchObject({ listen: undefined, tls: undefined });
+  const { syslog } = parse({
+    SPILLWAY_SYSLOG_LISTEN: '127.0.0.1:601',
+    SPILLWAY_SYSLOG_TLS_LISTEN: '[::]:6514',
+    SPILLWAY_SYSLOG_TLS_CERT_FILE: '/etc/cert.pem',
+    SPILLWAY_SYSLOG_TLS_KEY_FILE: '/etc/key.pem',
+  }).config.ingest;
+  expect(syslog).toMatchObject({
+    listen: { host: '127.0.0.1', port: 601 },
+    tls: {
+      listen: { host: '::', port: 6514 },
+      certFile: '/etc/cert.pem',
+      keyFile: '/etc/key.pem',
+    },
+  });
+  expect(
+    problemsOf({ SPILLWAY_SYSLOG_TLS_LISTEN: ':6514', SPILLWAY_SYSLOG_TLS_KEY_FILE: '/key' }),
+  ).toEqual([
+    'SPILLWAY_SYSLOG_TLS_LISTEN is not host:port, as ":6514" (say 127.0.0.1:8080 or [::1]:8080)',
+    'SPILLWAY_SYSLOG_TLS_CERT_FILE is missing, which SPILLWAY_SYSLOG_TLS_LISTEN needs',
+  ]);
+  expect(problemsOf({ SPILLWAY_SYSLOG_TLS_CERT_FILE: '/cert' })).toEqual([
+    'SPILLWAY_SYSLOG_TLS_CERT_FILE is set, but not SPILLWAY_SYSLOG_TLS_LISTEN, which it is for',
+  ]);
 });
 
 test('roles other than all are refused with the reason', () => {

@@ -19,6 +19,7 @@ test('a drain is added, listed masked, and removed by an id in either form', asy
       id: 1,
       token: expect.stringMatching(/^d\.[0-9a-f-]{36}$/) as string,
       url: 'https://***:***@logs.ex.com/in?x=1',
+      options: { gzip: true },
     },
     {
       id: 2,
@@ -133,3 +134,28 @@ async function withApp(api: Scratch) {
       (await api.call('DELETE', path, { auth, body: { drain_id } })).status,
   };
 }
+
+test('options come beside the URL too, and are shown without their secrets', async () => {
+  await using api = await scratchController();
+  const { auth, list } = await withApp(api);
+  const options = { format: 'ndjson', client_key: 'pa55word' };
+  const body = { url: 'https://logs.ex.com/in', options };
+  const added = await api.call('POST', '/api/apps/app/drains', { auth, body });
+  expect(added.status).toBe(201);
+  expect(added.json.data).toMatchObject({ options: { format: 'ndjson', client_key: '***' } });
+  expect(await list()).toEqual([added.json.data]);
+  const [row] = await api.registry.listDrains();
+  expect(row?.options).toEqual(options);
+  expect(JSON.stringify(api.logged)).not.toContain('pa55word');
+});
+
+test('options that are no object are 422', async () => {
+  await using api = await scratchController();
+  const { auth, list } = await withApp(api);
+  for (const options of ['gzip', 1, [], true]) {
+    const body = { url: 'https://logs.ex.com/in', options };
+    const refused = await api.call('POST', '/api/apps/app/drains', { auth, body });
+    expect(refused.status).toBe(422);
+  }
+  expect(await list()).toEqual([]);
+});

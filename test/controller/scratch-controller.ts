@@ -180,14 +180,23 @@ function recordingStreams(streams: Scratch['streams']): LogStreams {
 }
 
 const stubGate: DrainGate = {
-  check(url) {
+  check(url, options) {
     if (!/^(https|syslog\+tls):\/\//.test(url)) {
       return { ok: false, problems: ['The scheme must be https or syslog+tls.'] };
     }
     const [canonical = ''] = url.split('#', 1);
     const masked = canonical.replace(/\/\/[^@/]*@/, '//***:***@');
-    return { ok: true, spec: { url: canonical, masked, options: { gzip: url.includes('#gzip') } } };
+    return {
+      ok: true,
+      spec: {
+        url: canonical,
+        masked,
+        options: { ...(url.includes('#gzip') ? { gzip: true } : {}), ...options },
+      },
+    };
   },
+  shown: ({ client_key, ...rest }) =>
+    client_key === undefined ? rest : { ...rest, client_key: '***' },
 };
 
 const stubWatch: DrainWatch = {

@@ -29,9 +29,10 @@ async function send(url: string, plain = false): Promise<{ kind: string; drain: 
     httpsBatch: batchPlan,
     syslogBatch: batchPlan,
   });
+  const to = { logId: '0123456789abcdef', partition: 0, offset: 1, line: 0 };
   const out = new FrameBuilder();
   out.begin(plan.batch);
-  createEncoder(plan.options, plan.token).encode(record, 0, record.lines, out);
+  createEncoder(plan.options, plan.token).encode({ position: to, record }, 0, record.lines, out);
   const drain = createDrain(
     plan,
     { https: httpsOptions, syslog: syslogOptions },
@@ -42,7 +43,6 @@ async function send(url: string, plain = false): Promise<{ kind: string; drain: 
     },
     new RecordedEvents(),
   );
-  const to = { logId: '0123456789abcdef', partition: 0, offset: 1, line: 0 };
   const batch = { id: '0'.repeat(32), to, messages: out.messages, body: out.take() };
   return { kind: (await drain.deliver(batch, never)).kind, drain };
 }

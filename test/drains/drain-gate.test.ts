@@ -25,3 +25,55 @@ test('all problems of a URL are told at once', () => {
     problems: ['address is not public', 'port is not allowed', 'unknown option "x"'],
   });
 });
+
+test('options come in the fragment, beside the URL, or some here and some there, but none twice', () => {
+  const url = 'https://logs.example.com/in';
+  const options = { format: 'ndjson', gzip: true };
+  expect(gate.check(url, options)).toMatchObject({ ok: true, spec: { url, options } });
+  expect(gate.check(`${url}#format=ndjson`, { gzip: true })).toMatchObject({ spec: { options } });
+  expect(gate.check(`${url}#format=ndjson&gzip`, { gzip: true })).toEqual({
+    ok: false,
+    problems: ['option gzip is given twice'],
+  });
+});
+
+test('options that contradict each other, or the URL, are told beside its other problems', () => {
+  const url = 'https://u:secret@127.0.0.1/';
+  const options = {
+    framing: 'lf',
+    format: 'otlp',
+    headers: { Authorization: 'secret' },
+    x: 'secret',
+  };
+  const verdict = gate.check(url, options);
+  expect(verdict).toEqual({
+    ok: false,
+    problems: [
+      'address is not public',
+      'unknown option "x"',
+      'options framing and format otlp contradict',
+      "option headers: Authorization and the URL's user contradict",
+    ],
+  });
+});
+
+test('a URL may be 2048 characters long, and its options longer', () => {
+  const url = `https://logs.example.com/${'x'.repeat(2000)}`;
+  const headers = `headers.A=${'y'.repeat(4000)}`;
+  expect(gate.check(`${url}#${headers}`)).toMatchObject({ ok: true });
+  expect(gate.check(`${url}${'x'.repeat(100)}#${headers}`)).toEqual({
+    ok: false,
+    problems: ['is longer than 2048 characters'],
+  });
+  expect(gate.check(`${url}#${headers}${'y'.repeat(3000)}`)).toEqual({
+    ok: false,
+    problems: ['has options longer than 6144 characters'],
+  });
+});
+
+test('what a gate lets in it shows again without its secrets', () => {
+  expect(gate.shown({ gzip: true, client_key: 'secret' })).toEqual({
+    gzip: true,
+    client_key: '***',
+  });
+});

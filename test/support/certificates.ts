@@ -86,7 +86,8 @@ function certificate(parts: Certificate): string {
       ]
     : [
         extension('2.5.29.15', bitString(Buffer.of(0x80), 7), true),
-        extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.1'))),
+        // Of servers and of clients.
+        extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.1'), oid('1.3.6.1.5.5.7.3.2'))),
         extension('2.5.29.17', sequence(...hosts.map(alternativeName))),
       ];
   const body = sequence(

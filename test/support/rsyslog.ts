@@ -29,6 +29,10 @@ export class Rsyslog {
     caFile: string;
     certFile: string;
     keyFile: string;
+    /** Peers without a valid certificate are refused. */
+    wantsClients?: boolean;
+    /** Its own, 8 KiB, when it is null. */
+    maxMessageSize?: string | null;
   }): Promise<Rsyslog> {
     const rsyslog = new Rsyslog(options.directory, options.port);
     await writeFile(join(options.directory, 'rsyslog.conf'), configuration(options));
@@ -69,18 +73,21 @@ function configuration(options: {
   caFile: string;
   certFile: string;
   keyFile: string;
+  wantsClients?: boolean;
+  maxMessageSize?: string | null;
 }): string {
+  const { wantsClients = false, maxMessageSize = '64k' } = options;
   return `
 global(
   workDirectory="${options.directory}"
-  maxMessageSize="64k"
+  ${maxMessageSize === null ? '' : `maxMessageSize="${maxMessageSize}"`}
   parser.escapeControlCharactersOnReceive="off"
   defaultNetstreamDriver="gtls"
   defaultNetstreamDriverCAFile="${options.caFile}"
   defaultNetstreamDriverCertFile="${options.certFile}"
   defaultNetstreamDriverKeyFile="${options.keyFile}"
 )
-module(load="imtcp" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="anon")
+module(load="imtcp" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="${wantsClients ? 'x509/certvalid' : 'anon'}")
 template(name="text" type="string" string="%app-name% %procid%|%msg:::drop-last-lf%\\n")
 input(type="imtcp" port="${options.port}" address="127.0.0.1" ruleset="receive")
 ruleset(name="receive") {

@@ -19,6 +19,8 @@ export interface SpillwayProcessOptions {
 export class SpillwayProcess {
   readonly publicUrl: string;
   readonly adminUrl: string;
+  /** Of the syslog doors that are open: first TCP, then TLS. */
+  readonly syslogUrls: readonly string[];
   /** What it logged, one object a line. */
   readonly log: readonly Record<string, unknown>[];
   readonly #child: ChildProcess;
@@ -32,6 +34,7 @@ export class SpillwayProcess {
     this.#child = child;
     this.publicUrl = String(ready['publicUrl']);
     this.adminUrl = String(ready['adminUrl']);
+    this.syslogUrls = ready['syslogUrls'] as readonly string[];
     this.log = log;
     this.#exited = once(child, 'exit').then(([code]) => code as number | null);
   }

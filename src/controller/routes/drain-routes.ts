@@ -1,8 +1,8 @@
 import { drainId } from '../../core/ids.ts';
 import type { DrainRow } from '../../registry/registry.ts';
 import { ApiError, invalid, notFound, unauthorised } from '../api-error.ts';
-import type { DrainHealth } from '../controller-parts.ts';
-import { bodyFields, idField, textField } from '../request-fields.ts';
+import type { DrainGate, DrainHealth } from '../controller-parts.ts';
+import { bodyFields, idField, objectField, textField } from '../request-fields.ts';
 import { appOf, type Routes } from './route-parts.ts';
 
 export const drainRoutes: Routes<
@@ -10,7 +10,7 @@ export const drainRoutes: Routes<
 > = (api, { registry, access, drainGate, appHead, drainWatch, logger }) => {
   api.get('/api/apps/:app/drains', async (request) => {
     const { app } = await appOf(request, access, 'view');
-    return { data: (await registry.drains.listOf(app.id)).map(shown) };
+    return { data: (await registry.drains.listOf(app.id)).map((row) => shown(row, drainGate)) };
   });
 
   api.get('/api/apps/:app/drains/:drain', async (request) => {
@@ -18,12 +18,16 @@ export const drainRoutes: Routes<
     const { drain: wanted } = request.params as { drain: string };
     const drain = (await registry.drains.listOf(app.id)).find(({ id }) => String(id) === wanted);
     if (!drain) throw notFound('The app has no drain with this id.');
-    return { data: { ...shown(drain), ...shownHealth(await drainWatch.healthOf(drain.id)) } };
+    return {
+      data: { ...shown(drain, drainGate), ...shownHealth(await drainWatch.healthOf(drain.id)) },
+    };
   });
 
   api.post('/api/apps/:app/drains', async (request, reply) => {
     const { app } = await appOf(request, access, 'change');
-    const checked = drainGate.check(textField(bodyFields(request.body), 'url', urlLengthMax));
+    const fields = bodyFields(request.body);
+    const url = textField(fields, 'url', urlLengthMax);
+    const checked = drainGate.check(url, objectField(fields, 'options'));
     if (!checked.ok) throw invalid(...checked.problems);
     // Read after the request came and stored before it is answered: lines acknowledged before the request
     // are not delivered, those acknowledged after the answer are.
@@ -35,7 +39,7 @@ export const drainRoutes: Routes<
       throw invalid('The app already has the maximum number of drains allowed.');
     if (added === 'gone') throw unauthorised();
     logger.info({ appId: app.id, drainId: added.id }, 'controller.drain_added');
-    return reply.status(201).send({ data: shown(added) });
+    return reply.status(201).send({ data: shown(added, drainGate) });
   });
 
   api.delete('/api/apps/:app/drains', async (request) => {
@@ -49,8 +53,11 @@ export const drainRoutes: Routes<
   });
 };
 
-function shown(drain: DrainRow): object {
-  return { id: drain.id, token: drain.token, url: drain.masked };
+/** The CLI's shape, and the options where there are some. */
+function shown(drain: DrainRow, gate: DrainGate): object {
+  const { id, token, masked: url, options } = drain;
+  const hasOptions = Object.keys(options).length > 0;
+  return { id, token, url, ...(hasOptions ? { options: gate.shown(options) } : {}) };
 }
 
 function shownHealth(health: DrainHealth | undefined): object {

@@ -14,7 +14,7 @@ import type { EgressMetrics, RefusalReason } from './egress-metrics.ts';
 import { isInternalName } from './internal-name.ts';
 import { isOpenPort } from './port-policy.ts';
 import type { Resolver } from './resolver.ts';
-import type { TlsTrust } from './tls-trust.ts';
+import type { TlsIdentity, TlsTrust } from './tls-trust.ts';
 
 export interface DialTarget {
   /** Canonical: a lower-case name without trailing dot, or an address without brackets. */
@@ -32,6 +32,18 @@ export interface DialTls {
   /** False accepts any certificate: only when operator and owner both said so. */
   readonly verify: boolean;
   readonly alpn?: readonly string[];
+  /** The same object for every connection of a drain. */
+  readonly identity?: TlsIdentity;
+}
+
+/** How a drain's owner wants TLS to be. */
+export function dialTls(options: {
+  readonly sni: string | undefined;
+  readonly insecure: boolean;
+  readonly identity: TlsIdentity;
+}): DialTls {
+  const { sni, insecure, identity } = options;
+  return { ...(sni === undefined ? {} : { servername: sni }), verify: !insecure, identity };
 }
 
 export interface Dialled {
@@ -154,7 +166,7 @@ export class EgressDialer {
         host,
         ...(servername === undefined ? {} : { servername }),
         ...(tls.alpn === undefined ? {} : { ALPNProtocols: [...tls.alpn] }),
-        secureContext: this.#parts.trust.context(),
+        secureContext: this.#parts.trust.context(tls.identity),
         // Explicit: then NODE_TLS_REJECT_UNAUTHORIZED has no say.
         rejectUnauthorized: tls.verify,
       });

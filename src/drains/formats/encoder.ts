@@ -1,3 +1,4 @@
+import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { Header } from '../../syslog/header.ts';
 import type { FrameBuilder } from './frame-builder.ts';
@@ -12,7 +13,7 @@ export interface Encoder {
    * and returns the line where it stopped: `toLine`, or the first one that the batch had no room for.
    */
   encode(
-    record: Pick<LogRecord, 'frames'>,
+    stored: EncodableLines,
     fromLine: number,
     toLine: number,
     out: FrameBuilder,
@@ -20,6 +21,15 @@ export interface Encoder {
   ): number;
   /** Appends one line of our own (the drain's L10), whatever the limits of the batch. */
   encodeNotice(text: string, atMs: number, out: FrameBuilder): void;
+  /** Appends what the format has after its last message. */
+  finish(out: FrameBuilder): void;
+}
+
+/** What an encoder reads of a stored record. */
+export interface EncodableLines {
+  /** Of the record's first line. */
+  readonly position: Position;
+  readonly record: Pick<LogRecord, 'frames' | 'receivedAtMs'>;
 }
 
 /** Whether the owner wants the line whose parts are at `header` in `bytes`. Must not keep either. */

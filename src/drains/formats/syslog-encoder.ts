@@ -1,10 +1,11 @@
 import { InvariantError } from '../../core/errors.ts';
 import { noticeFrame } from '../../core/notices.ts';
-import type { LogRecord } from '../../core/record.ts';
 import { Header, scanHeader } from '../../syslog/header.ts';
-import type { Encoder, LineFilter } from './encoder.ts';
+import type { EncodableLines, Encoder, LineFilter } from './encoder.ts';
 import type { FrameBuilder } from './frame-builder.ts';
 import { FrameCursor } from './frame-cursor.ts';
+import { cutText, strippedText, type TextRules } from './line-text.ts';
+import { textEnd, withText } from './replaced-text.ts';
 
 /** How one dialect of RFC 5424 writes what is not copied from the line. */
 export interface Dialect {
@@ -28,41 +29,48 @@ export function logplexDialect(hostname = 'host'): Dialect {
   };
 }
 
-/** RFC 5424 §6: MSGID and STRUCTURED-DATA nil, the fields within their limits. */
-export function rfc5424Dialect(hostname: string): Dialect {
-  return { hostname, afterProcId: ' - - ', appBytesMax: 48, procBytesMax: 128, cutFraction: true };
+/** RFC 5424 §6: MSGID nil, STRUCTURED-DATA nil or the same in every message, the fields within their limits. */
+export function rfc5424Dialect(hostname: string, structuredData = '-'): Dialect {
+  const afterProcId = ` - ${structuredData} `;
+  return { hostname, afterProcId, appBytesMax: 48, procBytesMax: 128, cutFraction: true };
 }
 
 export interface SyslogEncoderOptions {
   readonly dialect: Dialect;
   /** Octet counts (RFC 6587 §3.4.1), or one message a line (§3.4.2), where LF in a text becomes a space. */
   readonly framing: 'octet' | 'lf';
+  /** Undefined where texts stay as they are. */
+  readonly text?: TextRules & {
+    /** Bytes of a message without its count; the text of a longer one is cut. */
+    readonly messageBytesMax: number;
+  };
 }
 
-/** Lines as syslog messages. PRI and text are copied byte for byte. */
+/** Lines as syslog messages. PRI and text are copied byte for byte, unless the owner wants the text changed. */
 export class SyslogEncoder implements Encoder {
   readonly #dialect: Dialect;
   readonly #isCounted: boolean;
   readonly #host: Buffer;
   readonly #afterProcId: Buffer;
+  readonly #text: SyslogEncoderOptions['text'];
   readonly #header = new Header();
   readonly #cursor = new FrameCursor();
 
-  constructor({ dialect, framing }: SyslogEncoderOptions) {
+  constructor({ dialect, framing, text }: SyslogEncoderOptions) {
     this.#dialect = dialect;
+    this.#text = text;
     this.#isCounted = framing === 'octet';
     this.#host = Buffer.from(` ${dialect.hostname} `);
     this.#afterProcId = Buffer.from(dialect.afterProcId);
   }
 
   encode(
-    record: Pick<LogRecord, 'frames'>,
+    { record: { frames } }: { readonly record: Pick<EncodableLines['record'], 'frames'> },
     fromLine: number,
     toLine: number,
     out: FrameBuilder,
     keep?: LineFilter,
   ): number {
-    const { frames } = record;
     const header = this.#header;
     let at = this.#cursor.seek(frames, fromLine);
     for (let line = fromLine; line < toLine; line++) {
@@ -75,7 +83,7 @@ export class SyslogEncoder implements Encoder {
       if (!scanHeader(frames, start, end, header))
         throw new InvariantError('a stored line is none');
       if (keep && !keep(header, frames)) out.filtered++;
-      else if (!this.#put(frames, out)) {
+      else if (!this.#put(this.#text ? this.#tamed(frames, this.#text) : frames, out)) {
         this.#cursor.remember(frames, line, at);
         return line;
       }
@@ -91,6 +99,19 @@ export class SyslogEncoder implements Encoder {
     if (!scanHeader(frame, start, frame.length, this.#header))
       throw new InvariantError('no notice');
     this.#write(frame, this.#lengthOf(frame), out);
+  }
+
+  finish(): void {
+    // A syslog message needs nothing after it.
+  }
+
+  /** The message with its text as the rules want it; `#header` points into what is returned. */
+  #tamed(frames: Buffer, rules: NonNullable<SyslogEncoderOptions['text']>): Buffer {
+    const header = this.#header;
+    const text = frames.subarray(header.messageStart, textEnd(frames, header));
+    const otherBytes = this.#lengthOf(frames) - text.length;
+    const tamed = cutText(strippedText(text, rules), rules.messageBytesMax - otherBytes);
+    return tamed === text ? frames : withText(frames, header, tamed);
   }
 
   /** Writes the message that `#header` points at; false when the batch has no room for it. */

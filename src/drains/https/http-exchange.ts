@@ -6,6 +6,8 @@ export interface HttpExchangeOptions {
   readonly responseBytesMax: number;
   /** How long a body may take once the status is known. */
   readonly responseBodyMsMax: number;
+  /** The body is wanted, and not only read to the end. */
+  readonly keepBody?: boolean;
 }
 
 export interface HttpExchangeParts {
@@ -15,14 +17,20 @@ export interface HttpExchangeParts {
 }
 
 export type HttpAnswer =
-  | { readonly kind: 'answered'; readonly status: number; readonly retryAfter: string | undefined }
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly retryAfter: string | undefined;
+      /** Undefined when it was not wanted, or did not come whole. */
+      readonly body?: Buffer;
+    }
   | { readonly kind: 'failed'; readonly error: unknown };
 
 const writeReportMs = 20;
 
 /**
  * One request and its answer. The status alone decides: the body is read only so that the connection can
- * be used again, and a body that is too long or too slow ends the connection, not the verdict.
+ * be used again, and for receivers that say there what they did not want, and a body that is too long or too slow ends the connection, not the verdict.
  */
 export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly answer: Promise<HttpAnswer>;
@@ -35,6 +43,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #isEarly = false;
   #isSettled = false;
   #bodyBytes = 0;
+  readonly #body: Buffer[] = [];
   #cancelTimer = (): void => {};
 
   constructor(options: HttpExchangeOptions, parts: HttpExchangeParts) {
@@ -75,6 +84,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bodyBytes += chunk.length;
     if (this.#bodyBytes > this.#options.responseBytesMax) this.#cut();
+    else if (this.#options.keepBody === true) this.#body.push(Buffer.from(chunk));
   }
 
   onResponseEnd(): void {
@@ -93,7 +103,11 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #finish(): void {
-    if (this.#answered) this.#settle(this.#answered);
+    if (!this.#answered) return;
+    const { keepBody } = this.#options;
+    this.#settle(
+      keepBody === true ? { ...this.#answered, body: Buffer.concat(this.#body) } : this.#answered,
+    );
   }
 
   #cut(): void {

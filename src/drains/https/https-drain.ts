@@ -5,14 +5,17 @@ import { Pool, type buildConnector } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain } from '../drain.ts';
 import { DialError } from '../egress/dial-failure.ts';
-import type { DialTarget, EgressDialer } from '../egress/egress-dialer.ts';
+import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
+import { contentTypeOf } from '../formats/content-type.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
 import { classifyError } from './classify-error.ts';
 import { classifyResponse } from './classify-response.ts';
-import { HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
+import { fixedHeaders, type HeaderOptions } from './fixed-headers.ts';
+import { HttpExchange, type HttpAnswer, type HttpExchangeOptions } from './http-exchange.ts';
+import { rejectedRecords } from './partial-success.ts';
 
-export interface HttpsDrainOptions extends HttpExchangeOptions {
+export interface HttpsDrainOptions extends Omit<HttpExchangeOptions, 'keepBody'> {
   /** `Logplex/spillway-<version>`. */
   readonly userAgent: string;
   /** For everything: look-up, connection, handshake, request and answer. */
@@ -32,7 +35,7 @@ export interface HttpsDrainParts {
 export interface HttpsDrainPlan {
   readonly target: DrainTarget;
   readonly token: string;
-  readonly options: Pick<DrainOptions, 'gzip' | 'insecure' | 'sni' | 'framing'>;
+  readonly options: HeaderOptions & Pick<DrainOptions, 'insecure' | 'sni' | 'identity'>;
 }
 
 /** Posts each batch as one request, in logplex's manner, over one connection that is kept. */
@@ -40,6 +43,7 @@ export class HttpsDrain implements Drain {
   readonly #options: HttpsDrainOptions;
   readonly #parts: HttpsDrainParts;
   readonly #plan: HttpsDrainPlan;
+  readonly #contentType: string;
   readonly #headers: readonly string[];
   #pool: Pool | undefined;
   #connection: Connection | undefined;
@@ -50,7 +54,8 @@ export class HttpsDrain implements Drain {
     this.#options = options;
     this.#parts = parts;
     this.#plan = plan;
-    this.#headers = fixedHeaders(plan, options.userAgent);
+    this.#contentType = contentTypeOf(plan.options);
+    this.#headers = fixedHeaders(plan, { ...options, contentType: this.#contentType });
   }
 
   async deliver(batch: Batch, signal: AbortSignal): Promise<Delivery> {
@@ -87,10 +92,10 @@ export class HttpsDrain implements Drain {
   }
 
   async #exchange(batch: Batch, limit: AbortSignal): Promise<Delivery> {
-    const exchange = new HttpExchange(this.#options, {
-      clock: this.#parts.clock,
-      socket: () => this.#connection?.socket,
-    });
+    const exchange = new HttpExchange(
+      { ...this.#options, keepBody: isOtlp(batch.contentType ?? this.#contentType) },
+      { clock: this.#parts.clock, socket: () => this.#connection?.socket },
+    );
     const dialLimit = new AbortController();
     this.#dialLimit = dialLimit;
     const abort = (): void => {
@@ -104,13 +109,20 @@ export class HttpsDrain implements Drain {
     limit.removeEventListener('abort', abort);
     if (answer.kind === 'failed') return classifyError(answer.error);
     if (this.#connection) this.#connection.isUsed = true;
-    return classifyResponse(answer.status, answer.retryAfter, this.#parts.clock.nowMs());
+    return this.#classify(answer);
+  }
+
+  #classify({ status, retryAfter, body }: HttpAnswer & { kind: 'answered' }): Delivery {
+    const delivery = classifyResponse(status, retryAfter, this.#parts.clock.nowMs());
+    return delivery.kind === 'delivered' && body
+      ? { kind: 'delivered', rejected: rejectedRecords(body) }
+      : delivery;
   }
 
   #dispatch(batch: Batch, exchange: HttpExchange): void {
     this.#pool ??= this.#createPool();
     const headers = [
-      ...this.#headers,
+      ...this.#headersOf(batch),
       'Logplex-Msg-Count',
       String(batch.messages),
       'Logplex-Frame-Id',
@@ -118,6 +130,14 @@ export class HttpsDrain implements Drain {
     ];
     const { path } = this.#plan.target;
     this.#pool.dispatch({ method: 'POST', path, headers, body: batch.body }, exchange);
+  }
+
+  /** The same for every batch, but for those that were cut before the owner changed the format. */
+  #headersOf({ contentType = this.#contentType }: Batch): readonly string[] {
+    const { userAgent } = this.#options;
+    return contentType === this.#contentType
+      ? this.#headers
+      : fixedHeaders(this.#plan, { userAgent, contentType });
   }
 
   #createPool(): Pool {
@@ -161,27 +181,15 @@ interface Connection {
   isUsed: boolean;
 }
 
+/** Only there the body of an answer says something. */
+function isOtlp(contentType: string): boolean {
+  return contentType === contentTypeOf({ format: 'otlp', framing: 'octet' });
+}
+
 const compress = promisify<Buffer, Buffer>(gzip);
 
 function dialTarget({ target, options }: HttpsDrainPlan): DialTarget {
   const { host, port } = target;
   if (!target.tls) return { host, port, tls: undefined, plainHttp: true };
-  const servername = options.sni === undefined ? {} : { servername: options.sni };
-  return { host, port, tls: { ...servername, verify: !options.insecure, alpn: ['http/1.1'] } };
-}
-
-function fixedHeaders({ target, token, options }: HttpsDrainPlan, userAgent: string): string[] {
-  const headers = [
-    'Content-Type',
-    options.framing === 'octet' ? 'application/logplex-1' : 'text/plain',
-    'Logplex-Drain-Token',
-    token,
-    'User-Agent',
-    userAgent,
-  ];
-  if (options.gzip) headers.push('Content-Encoding', 'gzip');
-  if (target.credentials) {
-    headers.push('Authorization', `Basic ${target.credentials.toString('base64')}`);
-  }
-  return headers;
+  return { host, port, tls: { ...dialTls(options), alpn: ['http/1.1'] } };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain, FailureReason, StreamEvents } from '../drain.ts';
-import type { DialTarget, EgressDialer } from '../egress/egress-dialer.ts';
+import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
 import { StallWatch } from './stall-watch.ts';
@@ -27,7 +27,7 @@ export interface SyslogDrainParts {
 
 export interface SyslogDrainPlan {
   readonly target: DrainTarget;
-  readonly options: Pick<DrainOptions, 'insecure' | 'sni'>;
+  readonly options: Pick<DrainOptions, 'insecure' | 'sni' | 'identity'>;
 }
 
 /**
@@ -197,6 +197,5 @@ export class SyslogDrain implements Drain {
 function dialTarget({ target, options }: SyslogDrainPlan): DialTarget {
   const { host, port } = target;
   if (!target.tls) return { host, port, tls: undefined };
-  const servername = options.sni === undefined ? {} : { servername: options.sni };
-  return { host, port, tls: { ...servername, verify: !options.insecure } };
+  return { host, port, tls: dialTls(options) };
 }

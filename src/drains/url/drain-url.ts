@@ -2,8 +2,9 @@ import { isIP } from 'node:net';
 import type { AddressPolicy } from '../egress/address-policy.ts';
 import { isInternalName } from '../egress/internal-name.ts';
 import { isOpenPort } from '../egress/port-policy.ts';
-import { parseFragment, type DrainKind, type StoredOptions } from './drain-options.ts';
+import { parseOptions, splitFragment } from './drain-options.ts';
 import { maskUrl } from './mask.ts';
+import type { DrainKind, StoredOptions } from './option-values.ts';
 
 /** What the operator allows. */
 export interface DrainUrlPolicy {
@@ -36,16 +37,33 @@ export interface DrainTarget {
 }
 
 /**
- * Reads a drain URL as its owner typed it. Syslog's schemes are read as if they were https, so that the
- * host comes out canonical whatever notation hides an address in it.
+ * Reads a drain URL as its owner typed it, with options in its fragment, beside it, or some here and some there.
+ * Syslog's schemes are read as if they were https, so that the host comes out canonical whatever notation hides
+ * an address in it.
  */
-export function parseDrainUrl(text: string, policy: DrainUrlPolicy): ParsedDrainUrl {
+export function parseDrainUrl(
+  text: string,
+  policy: DrainUrlPolicy,
+  beside: Readonly<Record<string, unknown>> = {},
+): ParsedDrainUrl {
   const url = split(text, policy);
   if (typeof url === 'string') return { ok: false, problems: [url] };
   const target = targetOf(url);
-  const setting = { kind: target.kind, tls: target.tls, insecureAllowed: policy.insecure };
-  const options = parseFragment(url.fragment, setting);
-  const problems = [...targetProblems(url, target, policy), ...options.problems];
+  const setting = {
+    kind: target.kind,
+    tls: target.tls,
+    insecureAllowed: policy.insecure,
+    hasCredentials: target.credentials !== undefined,
+  };
+  const fragment = splitFragment(url.fragment);
+  const twice = Object.keys(fragment.given).filter((name) => Object.hasOwn(beside, name));
+  const options = parseOptions({ ...fragment.given, ...beside }, setting);
+  const problems = [
+    ...targetProblems(url, target, policy),
+    ...fragment.problems,
+    ...twice.map((name) => `option ${name} is given twice`),
+    ...options.problems,
+  ];
   return problems.length === 0
     ? { ok: true, target, options: options.stored }
     : { ok: false, problems };
@@ -74,10 +92,19 @@ interface SplitUrl {
 }
 
 const charactersMax = 2048;
+/** Of the options, which are no part of what is sent: certificates are long. */
+const fragmentCharactersMax = 6144;
 
 /** The parts, or what is wrong with the text as such. */
 function split(text: string, policy: DrainUrlPolicy): SplitUrl | string {
-  if (text.length > charactersMax) return `is longer than ${charactersMax} characters`;
+  const hash = text.indexOf('#');
+  const optionCharacters = hash < 0 ? 0 : text.length - hash;
+  if (text.length - optionCharacters > charactersMax) {
+    return `is longer than ${charactersMax} characters`;
+  }
+  if (optionCharacters > fragmentCharactersMax) {
+    return `has options longer than ${fragmentCharactersMax} characters`;
+  }
   if (/[\s\p{Cc}]/u.test(text)) {
     return 'contains white space or control characters';
   }

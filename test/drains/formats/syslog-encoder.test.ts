@@ -28,7 +28,7 @@ function encode(
   const dialect = format === 'logplex' ? logplexDialect() : rfc5424Dialect(token);
   const out = new FrameBuilder();
   out.begin(noLimits);
-  const record = { frames: frames(...messages) };
+  const record = { record: { frames: frames(...messages) } };
   new SyslogEncoder({ dialect, framing }).encode(record, 0, messages.length, out);
   return out.take().toString('latin1');
 }
@@ -135,7 +135,7 @@ test('the count is right for every length of text', () => {
 test('stops before the message that would pass a limit, and goes on there', () => {
   const encoder = new SyslogEncoder({ dialect: logplexDialect(), framing: 'octet' });
   const record = {
-    frames: frames(...['a', 'b', 'c', 'd'].map((text) => `<1>1 T h a p - - ${text}`)),
+    record: { frames: frames(...['a', 'b', 'c', 'd'].map((text) => `<1>1 T h a p - - ${text}`)) },
   };
   const out = new FrameBuilder();
   const oneBytes = '22 <1>1 T host a p - a\n'.length - 1;
@@ -158,7 +158,9 @@ test('stops before the message that would pass a limit, and goes on there', () =
 
 test('a batch takes its first message however large it is', () => {
   const encoder = new SyslogEncoder({ dialect: logplexDialect(), framing: 'octet' });
-  const record = { frames: frames(`<1>1 T h a p - - ${'x'.repeat(500)}`, '<1>1 T h a p - - y') };
+  const record = {
+    record: { frames: frames(`<1>1 T h a p - - ${'x'.repeat(500)}`, '<1>1 T h a p - - y') },
+  };
   const out = new FrameBuilder();
   out.begin({ bytesMax: 100, linesMax: 10 });
   expect(encoder.encode(record, 0, 2, out)).toBe(1);
@@ -169,7 +171,9 @@ test('a batch takes its first message however large it is', () => {
 test('lines that the filter does not want are counted and left out', () => {
   const encoder = new SyslogEncoder({ dialect: logplexDialect(), framing: 'octet' });
   const record = {
-    frames: frames('<11>1 T h a p - - x', '<14>1 T h a p - - y', '<11>1 T h a p - - z'),
+    record: {
+      frames: frames('<11>1 T h a p - - x', '<14>1 T h a p - - y', '<11>1 T h a p - - z'),
+    },
   };
   const out = new FrameBuilder();
   out.begin(noLimits);
@@ -197,4 +201,58 @@ test("the drain's own L10 has logplex's bytes in each format", () => {
   expect(notice(rfc5424Dialect('d.x'))).toBe(
     `144 <172>1 2012-07-23T00:07:00+00:00 d.x heroku logplex - - ${rest}`,
   );
+});
+
+const untouched = { stripAnsi: false, stripPrefix: false, messageBytesMax: Infinity };
+
+function encodeTamed(
+  dialect: ReturnType<typeof logplexDialect>,
+  text: Partial<typeof untouched>,
+  messages: (string | Buffer)[],
+): string {
+  const out = new FrameBuilder();
+  out.begin(noLimits);
+  const record = { record: { frames: frames(...messages) } };
+  const rules = { ...untouched, ...text };
+  const encoder = new SyslogEncoder({ dialect, framing: 'octet', text: rules });
+  expect(encoder.encode(record, 0, messages.length, out)).toBe(messages.length);
+  return out.take().toString('latin1');
+}
+
+test('structured data can be the same in every message', () => {
+  const dialect = rfc5424Dialect('h', '[t@1 tag="x"]');
+  expect(
+    encodeTamed(dialect, {}, ['<1>1 T h a p - [own@1 y="z"] one', '<1>1 T h a p - - two']),
+  ).toBe(
+    counted('<1>1 T h a p - [t@1 tag="x"] one\n') + counted('<1>1 T h a p - [t@1 tag="x"] two\n'),
+  );
+});
+
+test('colours can go, and the count is that of what is left', () => {
+  const colour = '\u001b[31m';
+  const messages = [
+    `<1>1 T h a p - - ${colour}red\n`,
+    '<1>1 T h a p - - plain',
+    `<1>1 T h a p - [info] ${colour}`,
+  ];
+  expect(encodeTamed(logplexDialect(), { stripAnsi: true }, messages)).toBe(
+    ['red', 'plain', '[info] '].map((text) => counted(`<1>1 T host a p - ${text}\n`)).join(''),
+  );
+});
+
+test('a text that looks like structured data once it is stripped stays text', () => {
+  const message = '<1>1 T h a p - \u001b[1m[x@1 y="z"] text';
+  expect(encodeTamed(rfc5424Dialect('h'), { stripAnsi: true }, [message])).toBe(
+    counted('<1>1 T h a p - - [x@1 y="z"] text\n'),
+  );
+});
+
+test('a message beyond the bound is cut to it, its header and its LF counted in', () => {
+  const long = ['<1>1 T h a p - - ' + 'x'.repeat(300), '<1>1 T h a p - - short\n'];
+  const encoded = encodeTamed(rfc5424Dialect('h'), { messageBytesMax: 100 }, long);
+  const [, count = '', rest = ''] = /^(\d+) ([^]*)$/.exec(encoded) ?? [];
+  expect(Number(count)).toBeLessThanOrEqual(100);
+  const first = Buffer.from(rest.slice(0, Number(count)), 'latin1').toString();
+  expect(first).toMatch(/^<1>1 T h a p - - x{57} \[… 243 bytes cut\]\n$/);
+  expect(encoded.slice(count.length + 1 + Number(count))).toBe(counted('<1>1 T h a p - - short\n'));
 });

@@ -58,6 +58,17 @@ test('with gzip the body is compressed and says so', async () => {
   expect(gunzipSync(request?.body ?? '')).toEqual(sent.body);
 });
 
+test('a batch that was cut for another format is said to be that, and its answer is read so', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  receiver.answer = () => ({ status: 200, body: '{"partialSuccess":{"rejectedLogRecords":1}}' });
+  await using drain = httpsDrain(`${receiver.url()}#format=ndjson`);
+  const older = { ...batch(), contentType: 'application/json' };
+  expect(await drain.deliver(older, never)).toEqual({ kind: 'delivered', rejected: 1 });
+  expect(await drain.deliver(batch(), never)).toEqual(delivered);
+  const types = receiver.requests.map(({ headers }) => headers['content-type']);
+  expect(types).toEqual(['application/json', 'application/x-ndjson']);
+});
+
 test('one message a line is plain text', async () => {
   await using receiver = await HttpsReceiver.listen();
   await using drain = httpsDrain(`${receiver.url()}#framing=lf`);
@@ -184,4 +195,59 @@ test('closing ends the connection', async () => {
   const closed = new Promise((resolve) => socket?.on('close', resolve));
   await drain.close();
   await closed;
+});
+
+test.each([
+  ['format=ndjson', 'application/x-ndjson'],
+  ['format=otlp', 'application/json'],
+  ['format=rfc5424', 'application/logplex-1'],
+  ['format=rfc5424&framing=lf', 'text/plain'],
+])('%s is %s, with the same headers of ours', async (fragment, type) => {
+  await using receiver = await HttpsReceiver.listen();
+  await using drain = httpsDrain(`${receiver.url()}#${fragment}`);
+  const sent = batch();
+  await drain.deliver(sent, never);
+  expect(receiver.requests[0]?.headers).toMatchObject({
+    'content-type': type,
+    'logplex-frame-id': sent.id,
+    'logplex-msg-count': '1',
+    'logplex-drain-token': 'd.token',
+  });
+});
+
+test("the owner's headers are sent, instead of ours where the names are the same", async () => {
+  await using receiver = await HttpsReceiver.listen();
+  const options = 'headers.X-Key=a%20b&headers.user-agent=me&headers.Authorization=Bearer%20t';
+  await using drain = httpsDrain(`${receiver.url()}#${options}`);
+  await drain.deliver(batch(), never);
+  const { rawHeaders = [] } = receiver.requests[0] ?? {};
+  const pairs = rawHeaders
+    .filter((_, i) => i % 2 === 0)
+    .map((name, i) => [name, rawHeaders[2 * i + 1]]);
+  expect(pairs.filter(([name]) => /x-key|user-agent|authorization/i.test(name ?? ''))).toEqual([
+    ['X-Key', 'a b'],
+    ['user-agent', 'me'],
+    ['Authorization', 'Bearer t'],
+  ]);
+});
+
+test('records that an OTLP receiver rejected of a batch are told; others may say what they like', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  receiver.answer = () => ({
+    status: 200,
+    body: '{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"too old"}}',
+  });
+  await using otlp = httpsDrain(`${receiver.url()}#format=otlp`);
+  expect(await otlp.deliver(batch(), never)).toEqual({ kind: 'delivered', rejected: 2 });
+  await using ndjson = httpsDrain(`${receiver.url()}#format=ndjson`);
+  expect(await ndjson.deliver(batch(), never)).toEqual(delivered);
+  receiver.answer = () => ({ status: 503, body: '{"partialSuccess":{"rejectedLogRecords":"2"}}' });
+  expect(await otlp.deliver(batch(), never)).toMatchObject({ kind: 'retry', status: 503 });
+});
+
+test('an OTLP answer that is too long is a success like any other', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  receiver.answer = () => ({ status: 200, body: 'x'.repeat(100_000) });
+  await using drain = httpsDrain(`${receiver.url()}#format=otlp`);
+  expect(await drain.deliver(batch(), never)).toEqual(delivered);
 });

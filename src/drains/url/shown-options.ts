@@ -1,0 +1,20 @@
+import { optionRules } from './option-rules.ts';
+
+/** Stored options as people may see them: of those that hold secrets only that they are there. */
+export function shownOptions(
+  stored: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(stored).map(([name, value]) => [name, shown(name, value)]),
+  );
+}
+
+const mask = '***';
+
+function shown(name: string, value: unknown): unknown {
+  // An option that this version does not know might hold anything.
+  const rule = optionRules.get(name);
+  if (rule && rule.isSecret !== true) return value;
+  if (name !== 'headers' || typeof value !== 'object' || value === null) return mask;
+  return Object.fromEntries(Object.keys(value).map((header) => [header, mask]));
+}
