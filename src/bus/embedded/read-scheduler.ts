@@ -183,7 +183,7 @@ class Fetch {
   give({ from, to }: Share<Fetch>, read: Buffer, fileAt: number): void {
     const { extents } = this;
     // Not before there is something to put into it: many wait.
-    this.#into ??= Buffer.allocUnsafe(extents.reduce((sum, { bytes }) => sum + bytes, 0));
+    this.#into ??= allocate(extents.reduce((sum, extent) => sum + extent.bytes, 0));
     for (let i = from; i < to; i++) {
       const extent = extents[i] ?? { fileAt, bytes: 0 };
       const at = extent.fileAt - fileAt;
@@ -198,4 +198,9 @@ class Fetch {
   fail(error: Error): void {
     this.#done.reject(error);
   }
+}
+
+/** Node's pool is for what is small; of a larger piece it would keep a whole slab in memory. */
+function allocate(bytes: number): Buffer {
+  return bytes < 4096 ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes);
 }
