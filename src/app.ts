@@ -19,7 +19,7 @@ import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
-import type { AppId } from './core/ids.ts';
+import type { AppId, DrainId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
@@ -32,6 +32,7 @@ import { DrainMetrics } from './drains/drain-metrics.ts';
 import { QueueBudget } from './drains/queue-budget.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { TcpQueues } from './drains/syslog/tcp-queues.ts';
+import type { OptionSeal } from './drains/batch-shape.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
@@ -39,7 +40,7 @@ import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
 import { SyslogMetrics } from './ingest/syslog/syslog-metrics.ts';
 import { SyslogServer } from './ingest/syslog/syslog-server.ts';
 import { PublicServer } from './public-server.ts';
-import { openKeyRing } from './registry/key-ring.ts';
+import { openKeyRing, type KeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
 import { openSqlRegistry } from './registry/sql/sql-registry.ts';
 import { Router } from './router/router.ts';
@@ -117,9 +118,14 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
     openPatiently(name, open, config.process, { ...common, readiness });
   const busMetrics = new BusMetrics(metricsRegistry);
+  // Keys are made first, then the registry, then the log: what is there says what must be there, and is not made anew.
+  const hasLog = names.includes(logDirectory);
+  const keys = { file: join(dataDir, 'keys'), mustExist: hasLog || names.includes(registryFile) };
+  const keyRing = await patiently('keys', () => openKeyRing(keys, common));
+  const registryParts = { ...common, keyRing, mustExist: hasLog };
   const registry = lifecycle.add(
     'registry',
-    await patiently('registry', () => openRegistry(config, common, names)),
+    await patiently('registry', () => openRegistry(config, registryParts)),
   );
   const bus = lifecycle.add(
     'bus',
@@ -138,7 +144,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     metrics: new TailMetrics(metricsRegistry),
   });
   const egress = await openEgress(config, common);
-  const drains = createDrains(config, { ...common, bus, registry, attach, egress });
+  const drains = createDrains(config, { ...common, bus, registry, attach, egress, keyRing });
   await drains.start();
   const publicUrl = config.http.publicUrl ?? doorUrl;
   const controller = await createController(
@@ -193,22 +199,11 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   };
 }
 
-/** Keys are made first, then the registry, then the log: what is there says what must be there, and is not made anew. */
-async function openRegistry(
-  config: Config,
-  common: Common,
-  names: readonly string[],
+function openRegistry(
+  { registry, process: { dataDir } }: Config,
+  { mustExist, ...parts }: Common & { readonly keyRing: KeyRing; readonly mustExist: boolean },
 ): Promise<Registry> {
-  const { dataDir } = config.process;
-  const hasLog = names.includes(logDirectory);
-  const keyRing = await openKeyRing(
-    { file: join(dataDir, 'keys'), mustExist: hasLog || names.includes(registryFile) },
-    common,
-  );
-  return openSqlRegistry(
-    { ...config.registry, file: join(dataDir, registryFile), mustExist: hasLog },
-    { ...common, keyRing },
-  );
+  return openSqlRegistry({ ...registry, file: join(dataDir, registryFile), mustExist }, parts);
 }
 
 const registryFile = 'registry.sqlite';
@@ -275,6 +270,7 @@ function createDrains(
     registry: Registry;
     attach: Router['attach'];
     egress: Egress;
+    keyRing: KeyRing;
   },
 ): DrainManager {
   const metrics = new DrainMetrics(parts.metricsRegistry);
@@ -285,6 +281,7 @@ function createDrains(
     budget: new QueueBudget(drains),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
+    seal: (drain: DrainId) => sealAt(parts.keyRing, drain),
   };
   const options = {
     ...drains,
@@ -302,9 +299,20 @@ function createDrains(
   });
 }
 
+/** Option values in the checkpoint of a drain open for this drain alone. */
+function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
+  const place = { table: 'checkpoints', row: String(drain), field: 'options' };
+  return {
+    seal: (text) => keyRing.seal(text, place),
+    open: (sealed) => keyRing.open(sealed, place),
+  };
+}
+
 function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
   const { plain, insecure } = config.drains.egress;
-  return { plain, insecure, addresses: egress.policy };
+  const { publicUrl, logsUrl } = config.http;
+  const ownUrls = [publicUrl, logsUrl].filter((url) => url !== undefined);
+  return { plain, insecure, addresses: egress.policy, ownUrls };
 }
 
 function createMailer(config: Config, common: Common): Mailer {

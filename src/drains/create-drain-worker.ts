@@ -1,18 +1,18 @@
 import type { LogBus } from '../bus/bus.ts';
 import type { Chance } from '../core/chance.ts';
 import type { Clock } from '../core/clock.ts';
+import type { DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DrainRow } from '../registry/registry.ts';
-import { BatchBody } from './batch-body.ts';
+import { OptionShapes, type OptionSeal } from './batch-shape.ts';
 import { createDrain, type CreateDrainOptions, type CreateDrainParts } from './create-drain.ts';
 import type { Books } from './drain-books.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
 import { DrainNotices } from './drain-notices.ts';
 import { planDrain, type DrainPlanOptions } from './drain-plan.ts';
 import { DrainWorker, type DrainWorkerOptions } from './drain-worker.ts';
-import { createEncoder } from './formats/create-encoder.ts';
-import { createLineFilter } from './formats/line-filter.ts';
 import type { QueueBudget } from './queue-budget.ts';
+import type { StoredOptions } from './url/option-values.ts';
 
 export interface DrainWorkersOptions {
   readonly worker: Omit<
@@ -31,6 +31,8 @@ export interface DrainWorkersParts extends CreateDrainParts {
   readonly chance: Chance;
   readonly logger: Logger;
   readonly metrics: DrainMetrics;
+  /** For what a drain's checkpoint says of its options. */
+  readonly seal: (drain: DrainId) => OptionSeal;
 }
 
 /** The worker of a drain as the registry has it, going on where `books` stand. */
@@ -44,6 +46,7 @@ export function createDrainWorker(
   },
 ): DrainWorker {
   const { row, books, checkpoint } = drain;
+  const { seal } = parts;
   const { id, app, masked: maskedUrl } = row;
   const { noticeIntervalMs: intervalMs, worker } = options;
   const plan = planDrain(row, options.plan);
@@ -71,10 +74,10 @@ export function createDrainWorker(
       ...parts,
       checkpoint,
       notices,
-      encoder: new BatchBody({
-        encoder: createEncoder(plan.options, plan.token),
-        keep: createLineFilter(plan.options),
-      }),
+      shapes: new OptionShapes(
+        { ...plan, options: row.options as StoredOptions },
+        { seal: seal(row.id), logger: parts.logger },
+      ),
       makeDrain: (events) => ({
         drain: createDrain(plan, options.drain, parts, events),
         isStream: plan.target?.kind === 'syslog',

@@ -61,6 +61,7 @@ export class EmbeddedLog implements LogBus {
   readonly #options: EmbeddedLogOptions;
   readonly #parts: EmbeddedLogParts;
   readonly #journal: CheckpointJournal;
+  readonly #scheduler: ReadScheduler;
   readonly #indexes: IndexCache;
   readonly #logs: PartitionLog[] = [];
   readonly #readers: SegmentReader[] = [];
@@ -82,9 +83,10 @@ export class EmbeddedLog implements LogBus {
     this.partitions = options.partitions;
     this.#journal = opened.journal;
     this.checkpoints = opened.journal;
+    this.#scheduler = new ReadScheduler(options);
     this.#indexes = new IndexCache(
       { bytesMax: options.indexCacheBytesMax },
-      { ...parts, onCorrupt: this.#corrupt },
+      { ...parts, scheduler: this.#scheduler, onCorrupt: this.#corrupt },
     );
     this.#epoch = opened.epoch;
     this.#subscribers = new Subscribers(options.partitions, opened.epoch);
@@ -259,7 +261,6 @@ export class EmbeddedLog implements LogBus {
 
   async #recover(identity: LogIdentity, wasClosed: boolean): Promise<void> {
     const { storage, logger, clock, metrics } = this.#parts;
-    const scheduler = new ReadScheduler({ readsMax: this.#options.readsMax });
     const isCheckpointDamaged = (await this.#journal.load(0)).has(damagedKey);
     for (let partition = 0; partition < this.partitions; partition++) {
       const place = { ...identity, partition, directory: directoryOf(partition) };
@@ -297,7 +298,7 @@ export class EmbeddedLog implements LogBus {
         new SegmentReader({
           source: log,
           indexes: this.#indexes,
-          scheduler,
+          scheduler: this.#scheduler,
           onCorrupt: this.#corrupt,
         }),
       );
