@@ -1,10 +1,11 @@
 /**
  * How long a start takes on a large log: of the log alone and of the whole process until it is ready, after a kill with
  * a full active segment and after an orderly end; as root also with nothing of it in the page cache.
- * Usage: node bench/micro/start.ts [--gib 10] [--directory /var/tmp]. Writes that many GiB there and removes them.
+ * Usage: node bench/micro/start.ts [--gib 10] [--directory /var/tmp]. Writes that many GiB there and removes them;
+ * `--data <directory>` keeps them, and uses what is there already.
  */
-import { writeFileSync } from 'node:fs';
-import { rm, mkdtemp, readdir } from 'node:fs/promises';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +17,7 @@ const { values } = parseArgs({
   options: {
     gib: { type: 'string', default: '10' },
     directory: { type: 'string', default: tmpdir() },
+    data: { type: 'string' },
   },
 });
 const gib = Number(values.gib);
@@ -69,8 +71,16 @@ async function timeProcess(directory: string, end: string, signal: NodeJS.Signal
     dataDir: directory,
     env: { SPILLWAY_RETENTION_BYTES: '1000GiB' },
   });
-  print(`the process after ${end}: ready after ${sinceMs(startedMs)} ms`);
+  const readyMs = sinceMs(startedMs);
+  print(`the process after ${end}: ready after ${readyMs} ms, ${cpuMs(spillway.pid)} ms of CPU`);
   await spillway.end(signal);
+}
+
+/** User and system time of a process, on Linux, in steps of 10 ms. */
+function cpuMs(pid: number): number {
+  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ');
+  const fields = rest.split(' ');
+  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 function sinceMs(startedMs: number): string {
@@ -81,21 +91,38 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-const directory = await mkdtemp(join(values.directory, 'spillway-start-'));
+const directory = values.data ?? (await mkdtemp(join(values.directory, 'spillway-start-')));
+await mkdir(directory, { recursive: true });
 try {
-  // First the keys and the registry: they are not made beside a log that is there.
-  await timeProcess(directory, 'nothing (empty directory)', 'SIGTERM');
-  await fill(directory);
+  const isThere = existsSync(join(directory, 'log'));
+  const empty = await mkdtemp(join(values.directory, 'spillway-start-'));
+  await timeProcess(empty, 'nothing (an empty directory)', 'SIGKILL');
+  await rm(empty, { recursive: true });
+  if (!isThere) await fill(directory);
+  else print(`what is in ${directory}`);
   // Nothing of it is closed: the next start finds what a kill leaves.
-  await timeLog(directory, 'a kill');
+  await timeLog(directory, isThere ? 'whatever it was' : 'a kill');
   await timeLog(directory, 'an orderly end');
+  // Keys and a registry, which a start does not make beside a log.
+  await adopt(directory);
   await timeProcess(directory, 'an orderly end', 'SIGKILL');
   await timeProcess(directory, 'a kill', 'SIGKILL');
   if (forgetPageCache()) {
     await timeProcess(directory, 'a kill, nothing in the page cache', 'SIGTERM');
     forgetPageCache();
-    await timeProcess(directory, 'an orderly end, nothing in the page cache', 'SIGTERM');
+    await timeProcess(directory, 'an orderly end, nothing in the page cache', 'SIGKILL');
   }
 } finally {
-  await rm(directory, { recursive: true });
+  if (values.data === undefined) await rm(directory, { recursive: true });
+}
+
+async function adopt(directory: string): Promise<void> {
+  if (existsSync(join(directory, 'keys'))) return;
+  const fresh = await mkdtemp(join(values.directory, 'spillway-start-'));
+  const spillway = await SpillwayProcess.start({ dataDir: fresh });
+  await spillway.end('SIGTERM');
+  for (const name of ['keys', 'registry.sqlite']) {
+    await copyFile(join(fresh, name), join(directory, name));
+  }
+  await rm(fresh, { recursive: true });
 }
