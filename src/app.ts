@@ -23,15 +23,10 @@ import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
 import type { Service } from './core/service.ts';
+import { createDrainEvents, createDrains, urlPolicy } from './create-drains.ts';
 import { openPatiently } from './disk-patience.ts';
-import { createDrainWorker } from './drains/create-drain-worker.ts';
 import { DrainGate } from './drains/drain-gate.ts';
-import { DrainManager } from './drains/drain-manager.ts';
-import { DrainMetrics } from './drains/drain-metrics.ts';
-import { QueueBudget } from './drains/queue-budget.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
-import { TcpQueues } from './drains/syslog/tcp-queues.ts';
-import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
 import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
@@ -136,7 +131,9 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     metrics: new TailMetrics(metricsRegistry),
   });
   const egress = await openEgress(config, common);
-  const drains = createDrains(config, { ...common, bus, registry, attach, egress });
+  const mailer = createMailer(config, common);
+  const events = createDrainEvents(config, { ...common, registry, mailer }, lifecycle);
+  const drains = createDrains(config, { ...common, bus, registry, attach, egress, events });
   await drains.start();
   const publicUrl = config.http.publicUrl ?? doorUrl;
   const controller = await createController(
@@ -144,7 +141,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     {
       ...common,
       registry,
-      mailer: createMailer(config, common),
+      mailer,
       logStreams: tail,
       drainGate: new DrainGate(urlPolicy(config, egress)),
       appHead: { headOf: (app) => headOf(bus, app) },
@@ -253,45 +250,6 @@ async function openSyslogDoors(
     close: async (signal) => void (await Promise.all(doors.map((door) => door.close(signal)))),
   });
   return Promise.all(doors.map((door) => door.listen()));
-}
-
-function createDrains(
-  config: Config,
-  parts: Common & {
-    bus: LogBus;
-    registry: Registry;
-    attach: Router['attach'];
-    egress: Egress;
-  },
-): DrainManager {
-  const metrics = new DrainMetrics(parts.metricsRegistry);
-  const { drains } = config;
-  const workerParts = {
-    ...parts,
-    metrics,
-    budget: new QueueBudget(drains),
-    dialer: parts.egress.dialer,
-    tcpQueues: new TcpQueues(drains.tcpQueues, parts),
-  };
-  const options = {
-    ...drains,
-    plan: { ...drains, policy: urlPolicy(config, parts.egress) },
-    drain: {
-      https: { ...drains.https, userAgent: `Logplex/spillway-${version}` },
-      syslog: drains.syslog,
-    },
-  };
-  return new DrainManager(drains.manager, {
-    ...parts,
-    metrics,
-    makeWorker: (row, books, checkpoint) =>
-      createDrainWorker(options, workerParts, { row, books, checkpoint }),
-  });
-}
-
-function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
-  const { plain, insecure } = config.drains.egress;
-  return { plain, insecure, addresses: egress.policy };
 }
 
 function createMailer(config: Config, common: Common): Mailer {

@@ -4,15 +4,22 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DrainRow } from '../registry/registry.ts';
 import { BatchBody } from './batch-body.ts';
+import { frameId } from './batch-cutter.ts';
 import { createDrain, type CreateDrainOptions, type CreateDrainParts } from './create-drain.ts';
 import type { Books } from './drain-books.ts';
+import { kindOf } from './drain-kind.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
 import { DrainNotices } from './drain-notices.ts';
-import { planDrain, type DrainPlanOptions } from './drain-plan.ts';
-import { DrainWorker, type DrainWorkerOptions } from './drain-worker.ts';
+import { planDrain, type DrainPlan, type DrainPlanOptions } from './drain-plan.ts';
+import { DrainWorker, type DrainWorkerOptions, type DrainWorkerParts } from './drain-worker.ts';
+import type { CertificateFacts } from './egress/certificate-facts.ts';
+import { RememberedDialer } from './egress/remembered-dialer.ts';
 import { createEncoder } from './formats/create-encoder.ts';
 import { createLineFilter } from './formats/line-filter.ts';
 import type { QueueBudget } from './queue-budget.ts';
+import { EndedLog } from './replay/ended-log.ts';
+import { replayNotices } from './replay/replay-notices.ts';
+import { replayFrameId, type ReplayRun } from './replay/replay-run.ts';
 
 export interface DrainWorkersOptions {
   readonly worker: Omit<
@@ -22,6 +29,8 @@ export interface DrainWorkersOptions {
   readonly noticeIntervalMs: number;
   readonly plan: DrainPlanOptions;
   readonly drain: CreateDrainOptions;
+  /** A replay whose receiver has taken nothing for so long ends. */
+  readonly replayFailMsMax: number;
 }
 
 export interface DrainWorkersParts extends CreateDrainParts {
@@ -33,53 +42,105 @@ export interface DrainWorkersParts extends CreateDrainParts {
   readonly metrics: DrainMetrics;
 }
 
+type Checkpoint = (books: Books | null) => Promise<void>;
+
+/** What runs for a drain; made anew when its options change. */
+export interface DrainMachine {
+  readonly worker: DrainWorker;
+  readonly notices: Pick<DrainNotices, 'stateChanged'>;
+  /** Of the last TLS connection. */
+  readonly certificate: () => CertificateFacts | undefined;
+}
+
 /** The worker of a drain as the registry has it, going on where `books` stand. */
-export function createDrainWorker(
+export function createDrainMachine(
   options: DrainWorkersOptions,
   parts: DrainWorkersParts,
-  drain: {
-    row: DrainRow;
-    books: Books;
-    checkpoint: (books: Books | null) => Promise<void>;
-  },
-): DrainWorker {
+  drain: { row: DrainRow; books: Books; checkpoint: Checkpoint },
+): DrainMachine {
   const { row, books, checkpoint } = drain;
   const { id, app, masked: maskedUrl } = row;
   const { noticeIntervalMs: intervalMs, worker } = options;
-  const plan = planDrain(row, options.plan);
+  const { retryBaseMs: retryMs, readBytesMax } = worker;
   const notices = new DrainNotices(
-    {
-      id,
-      app,
-      maskedUrl,
-      intervalMs,
-      retryMs: worker.retryBaseMs,
-      readBytesMax: worker.readBytesMax,
-    },
+    { id, app, maskedUrl, intervalMs, retryMs, readBytesMax },
     parts,
   );
+  const dialer = new RememberedDialer(parts);
+  const plan = planDrain(row, options.plan);
+  return {
+    worker: new DrainWorker(
+      workerOptions(options, row, plan),
+      {
+        ...workerParts(options, { ...parts, dialer }, plan),
+        bus: parts.bus,
+        checkpoint,
+        notices,
+        metrics: parts.metrics.of(kindOf(maskedUrl)),
+        frameId: (from, lines) => frameId(id, from, lines),
+      },
+      books,
+    ),
+    notices,
+    certificate: () => dialer.certificate,
+  };
+}
+
+/** The worker of a replay of the same drain, which ends where the replay does. */
+export function createReplayWorker(
+  options: DrainWorkersOptions,
+  parts: DrainWorkersParts,
+  replay: { row: DrainRow; run: ReplayRun; checkpoint: Checkpoint },
+): DrainWorker {
+  const { row, run, checkpoint } = replay;
+  const plan = planDrain(row, options.plan);
   return new DrainWorker(
+    { ...workerOptions(options, row, plan), disableAfterMs: options.replayFailMsMax },
     {
-      ...worker,
-      id,
-      app,
-      batchBytesMax: plan.batch.bytesMax,
-      batchLinesMax: plan.batch.linesMax,
-      batchMsMax: plan.batch.waitMsMax,
-    },
-    {
-      ...parts,
+      ...workerParts(options, parts, plan),
+      bus: new EndedLog({ bus: parts.bus, end: run.end }),
       checkpoint,
-      notices,
-      encoder: new BatchBody({
-        encoder: createEncoder(plan.options, plan.token),
-        keep: createLineFilter(plan.options),
-      }),
-      makeDrain: (events) => ({
-        drain: createDrain(plan, options.drain, parts, events),
-        isStream: plan.target?.kind === 'syslog',
-      }),
+      notices: replayNotices,
+      metrics: parts.metrics.ofReplay(kindOf(row.masked)),
+      frameId: (from, lines) => replayFrameId(run, from, lines),
     },
-    books,
+    run.books,
   );
+}
+
+function workerOptions(
+  { worker }: DrainWorkersOptions,
+  { id, app }: DrainRow,
+  { batch }: DrainPlan,
+): DrainWorkerOptions {
+  return {
+    ...worker,
+    id,
+    app,
+    batchBytesMax: batch.bytesMax,
+    batchLinesMax: batch.linesMax,
+    batchMsMax: batch.waitMsMax,
+  };
+}
+
+function workerParts(
+  options: DrainWorkersOptions,
+  parts: Omit<DrainWorkersParts, 'bus' | 'metrics'>,
+  plan: DrainPlan,
+): Omit<DrainWorkerParts, 'bus' | 'checkpoint' | 'notices' | 'metrics' | 'frameId'> {
+  const { budget, clock, chance, logger } = parts;
+  return {
+    budget,
+    clock,
+    chance,
+    logger,
+    encoder: new BatchBody({
+      encoder: createEncoder(plan.options, plan.token),
+      keep: createLineFilter(plan.options),
+    }),
+    makeDrain: (events) => ({
+      drain: createDrain(plan, options.drain, parts, events),
+      isStream: plan.target?.kind === 'syslog',
+    }),
+  };
 }

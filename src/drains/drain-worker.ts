@@ -7,12 +7,12 @@ import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import { comparePositions, type Position } from '../core/position.ts';
 import { Wakeup } from '../core/wakeup.ts';
-import { cutBatch, frameId, type BatchEncoder, type Cut } from './batch-cutter.ts';
+import { cutBatch, type BatchEncoder, type Cut } from './batch-cutter.ts';
 import type { Batch, Delivery, Drain, FailureReason, StreamEvents } from './drain.ts';
 import { account, newBooks, type Books, type Outcome } from './drain-books.ts';
-import type { BooksHolder, DrainNotices } from './drain-notices.ts';
-import type { DrainMetrics } from './drain-metrics.ts';
-import { LineSource, type Item } from './line-source.ts';
+import type { BooksHolder, WorkerNotices } from './drain-notices.ts';
+import type { WorkerMetrics } from './drain-metrics.ts';
+import { LineSource, type Item, type Place } from './line-source.ts';
 import type { QueueBudget } from './queue-budget.ts';
 
 export interface DrainWorkerOptions {
@@ -39,29 +39,42 @@ export interface DrainWorkerOptions {
   readonly smallBatchMs: number;
 }
 
+/** What a worker needs of the log. */
+export type DrainLog = Pick<LogBus, 'logId' | 'partitionOf' | 'bounds' | 'read'>;
+
 export interface DrainWorkerParts {
-  readonly bus: LogBus;
+  readonly bus: DrainLog;
   /** What the queues of all drains together may hold. */
   readonly budget: QueueBudget;
   /** `events` is undefined for drains that acknowledge: see `Drain`. */
   readonly makeDrain: (events: StreamEvents) => { drain: Drain; isStream: boolean };
   readonly encoder: BatchEncoder;
+  readonly frameId: (from: Place, lines: number) => string;
   /** Writes the drain's checkpoint entry; survives `kill -9` once it resolves. */
   readonly checkpoint: (books: Books | null) => Promise<void>;
-  readonly notices: DrainNotices;
+  readonly notices: WorkerNotices;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
-  readonly metrics: DrainMetrics;
+  readonly metrics: WorkerMetrics;
 }
 
 /** What the owner may know of a drain's condition. */
 export interface DrainCondition {
-  readonly state: 'live' | 'lagging' | 'catching up' | 'held' | 'disabled';
+  readonly state: 'live' | 'lagging' | 'catching up' | 'held' | 'paused' | 'disabled';
   readonly lastSuccessMs: number | undefined;
   /** The last failure, also when attempts have succeeded since. */
-  readonly lastError: { readonly reason: FailureReason; readonly atMs: number } | undefined;
+  readonly lastError: LastError | undefined;
+  /** The last attempt has failed. */
+  readonly isFailing: boolean;
   readonly nextAttemptMs: number | undefined;
+}
+
+export interface LastError {
+  readonly reason: FailureReason;
+  /** What the receiver answered, where it did. */
+  readonly status: number | undefined;
+  readonly atMs: number;
 }
 
 /** A batch that is already decided on: so many lines from the front of the queue, and its L10 if any. */
@@ -172,6 +185,7 @@ export class DrainWorker implements Sink, BooksHolder {
       state: this.#state(),
       lastSuccessMs: this.#lastSuccessMs,
       lastError: this.#lastError,
+      isFailing: this.#lastFailure !== undefined,
       nextAttemptMs: waitMs > 0 ? clock.nowMs() + waitMs : undefined,
     };
   }
@@ -359,7 +373,7 @@ export class DrainWorker implements Sink, BooksHolder {
 
   async #send(cut: Cut): Promise<void> {
     const batch = {
-      id: frameId(this.id, cut.from, cut.lines),
+      id: this.#parts.frameId(cut.from, cut.lines),
       to: cut.to.position,
       messages: cut.messages + (cut.overflow ? 1 : 0),
       body: cut.body,
@@ -495,7 +509,7 @@ export class DrainWorker implements Sink, BooksHolder {
     }
     const now = clock.monotonicMs();
     this.#isHeld = delivery.kind === 'hold';
-    this.#countFailure(delivery.reason, now);
+    this.#countFailure(delivery, now);
     this.#notBeforeMs =
       now +
       (delivery.kind === 'hold' ? this.#options.holdProbeMs : this.#retryMs(delivery.afterMs));
@@ -509,10 +523,13 @@ export class DrainWorker implements Sink, BooksHolder {
     return true;
   }
 
-  #countFailure(reason: FailureReason, nowMs: number): void {
+  #countFailure(
+    { reason, status }: { reason: FailureReason; status?: number },
+    nowMs: number,
+  ): void {
     this.#attempts++;
     this.#lastFailure = reason;
-    this.#lastError = { reason, atMs: this.#parts.clock.nowMs() };
+    this.#lastError = { reason, status, atMs: this.#parts.clock.nowMs() };
     this.#lastFailureAtMs = nowMs;
     const passedMs = nowMs - (this.#failingSinceMs ?? nowMs);
     this.#failingSinceMs = nowMs;
@@ -635,7 +652,7 @@ export class DrainWorker implements Sink, BooksHolder {
     if (this.#brokenReason === undefined) return;
     const nowMs = this.#parts.clock.monotonicMs();
     if (this.#notBeforeMs <= nowMs && this.#unconfirmed.length > 0) {
-      this.#countFailure(this.#brokenReason, nowMs);
+      this.#countFailure({ reason: this.#brokenReason }, nowMs);
       this.#notBeforeMs = nowMs + this.#retryMs(undefined);
     }
     this.#brokenReason = undefined;

@@ -2,7 +2,7 @@ import { Registry } from 'prom-client';
 import type { StoredRecord } from '../../src/bus/bus.ts';
 import { appId, drainId } from '../../src/core/ids.ts';
 import { decodeBooks, encodeBooks, newBooks, type Books } from '../../src/drains/drain-books.ts';
-import type { BatchEncoder } from '../../src/drains/batch-cutter.ts';
+import { frameId, type BatchEncoder } from '../../src/drains/batch-cutter.ts';
 import type { Batch, Delivery, Drain, StreamEvents } from '../../src/drains/drain.ts';
 import { DrainMetrics } from '../../src/drains/drain-metrics.ts';
 import { DrainNotices } from '../../src/drains/drain-notices.ts';
@@ -192,7 +192,8 @@ export class WorkerKit {
         clock,
         chance: { fraction: () => 0.5, bytes: (n) => Buffer.alloc(n), uuid: () => '' },
         logger: silentLogger,
-        metrics: new DrainMetrics(new Registry()),
+        metrics: new DrainMetrics(new Registry()).of('https'),
+        frameId: (from, lines) => frameId(id, from, lines),
       },
       books,
     );
