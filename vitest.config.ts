@@ -10,6 +10,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/integration/**', 'test/tooling/**'],
+          // Some start a process, and a machine may be busy: what hangs is found, what is slow is not judged.
+          testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },

@@ -33,7 +33,7 @@ import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
 import { SyslogMetrics } from './ingest/syslog/syslog-metrics.ts';
 import { SyslogServer } from './ingest/syslog/syslog-server.ts';
 import { PublicServer } from './public-server.ts';
-import { openKeyRing } from './registry/key-ring.ts';
+import { openKeyRing, type KeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
 import { openSqlRegistry } from './registry/sql/sql-registry.ts';
 import { Router } from './router/router.ts';
@@ -110,9 +110,12 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
     openPatiently(name, open, config.process, { ...common, readiness });
   const busMetrics = new BusMetrics(metricsRegistry);
+  const keyRing = await patiently('keys', () =>
+    openKeyRing({ file: join(dataDir, 'keys') }, common),
+  );
   const registry = lifecycle.add(
     'registry',
-    await patiently('registry', () => openRegistry(config, common)),
+    await patiently('registry', () => openRegistry(config, { ...common, keyRing })),
   );
   const bus = lifecycle.add(
     'bus',
@@ -133,7 +136,15 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const egress = await openEgress(config, common);
   const mailer = createMailer(config, common);
   const events = createDrainEvents(config, { ...common, registry, mailer }, lifecycle);
-  const drains = createDrains(config, { ...common, bus, registry, attach, egress, events });
+  const drains = createDrains(config, {
+    ...common,
+    bus,
+    registry,
+    attach,
+    egress,
+    events,
+    keyRing,
+  });
   await drains.start();
   const publicUrl = config.http.publicUrl ?? doorUrl;
   const controller = await createController(
@@ -188,13 +199,11 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   };
 }
 
-async function openRegistry(config: Config, common: Common): Promise<Registry> {
-  const { dataDir } = config.process;
-  const keyRing = await openKeyRing({ file: join(dataDir, 'keys') }, common);
-  return openSqlRegistry(
-    { ...config.registry, file: join(dataDir, 'registry.sqlite') },
-    { ...common, keyRing },
-  );
+function openRegistry(
+  { registry, process: { dataDir } }: Config,
+  parts: Common & { readonly keyRing: KeyRing },
+): Promise<Registry> {
+  return openSqlRegistry({ ...registry, file: join(dataDir, 'registry.sqlite') }, parts);
 }
 
 function openBus(

@@ -5,8 +5,10 @@ import { mailDrainEvent } from './controller/mail/drain-event-mail.ts';
 import type { Mailer } from './controller/mail/mailer.ts';
 import type { Chance } from './core/chance.ts';
 import type { Clock } from './core/clock.ts';
+import type { DrainId } from './core/ids.ts';
 import type { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
+import type { OptionSeal } from './drains/batch-shape.ts';
 import {
   createDrainMachine,
   createReplayWorker,
@@ -24,6 +26,7 @@ import { probeDrain } from './drains/probe/drain-probe.ts';
 import { QueueBudget } from './drains/queue-budget.ts';
 import { TcpQueues } from './drains/syslog/tcp-queues.ts';
 import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
+import type { KeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
 import type { Router } from './router/router.ts';
 
@@ -43,6 +46,7 @@ export function createDrains(
     readonly attach: Router['attach'];
     readonly egress: Egress;
     readonly events: DrainEventSink;
+    readonly keyRing: KeyRing;
   },
 ): DrainManager {
   const metrics = new DrainMetrics(parts.metricsRegistry);
@@ -53,6 +57,7 @@ export function createDrains(
     budget: new QueueBudget(drains),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
+    seal: (drain: DrainId) => sealAt(parts.keyRing, drain),
   };
   const options: DrainWorkersOptions = {
     ...drains,
@@ -73,6 +78,15 @@ export function createDrains(
         workerParts,
       ),
   });
+}
+
+/** Option values in the checkpoint of a drain open for this drain alone. */
+function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
+  const place = { table: 'checkpoints', row: String(drain), field: 'options' };
+  return {
+    seal: (text) => keyRing.seal(text, place),
+    open: (sealed) => keyRing.open(sealed, place),
+  };
 }
 
 export function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {

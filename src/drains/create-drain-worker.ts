@@ -1,10 +1,11 @@
 import type { LogBus } from '../bus/bus.ts';
 import type { Chance } from '../core/chance.ts';
 import type { Clock } from '../core/clock.ts';
+import type { DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DrainRow } from '../registry/registry.ts';
-import { BatchBody } from './batch-body.ts';
 import { frameId } from './batch-cutter.ts';
+import { OptionShapes, type OptionSeal } from './batch-shape.ts';
 import { createDrain, type CreateDrainOptions, type CreateDrainParts } from './create-drain.ts';
 import type { Books } from './drain-books.ts';
 import { kindOf } from './drain-kind.ts';
@@ -14,12 +15,11 @@ import { planDrain, type DrainPlan, type DrainPlanOptions } from './drain-plan.t
 import { DrainWorker, type DrainWorkerOptions, type DrainWorkerParts } from './drain-worker.ts';
 import type { CertificateFacts } from './egress/certificate-facts.ts';
 import { RememberedDialer } from './egress/remembered-dialer.ts';
-import { createEncoder } from './formats/create-encoder.ts';
-import { createLineFilter } from './formats/line-filter.ts';
 import type { QueueBudget } from './queue-budget.ts';
 import { EndedLog } from './replay/ended-log.ts';
 import { replayNotices } from './replay/replay-notices.ts';
 import { replayFrameId, type ReplayRun } from './replay/replay-run.ts';
+import type { StoredOptions } from './url/option-values.ts';
 
 export interface DrainWorkersOptions {
   readonly worker: Omit<
@@ -40,6 +40,8 @@ export interface DrainWorkersParts extends CreateDrainParts {
   readonly chance: Chance;
   readonly logger: Logger;
   readonly metrics: DrainMetrics;
+  /** For what a drain's checkpoint says of its options. */
+  readonly seal: (drain: DrainId) => OptionSeal;
 }
 
 type Checkpoint = (books: Books | null) => Promise<void>;
@@ -72,7 +74,7 @@ export function createDrainMachine(
     worker: new DrainWorker(
       workerOptions(options, row, plan),
       {
-        ...workerParts(options, { ...parts, dialer }, plan),
+        ...workerParts(options, { ...parts, dialer }, row, plan),
         bus: parts.bus,
         checkpoint,
         notices,
@@ -97,7 +99,7 @@ export function createReplayWorker(
   return new DrainWorker(
     { ...workerOptions(options, row, plan), disableAfterMs: options.replayFailMsMax },
     {
-      ...workerParts(options, parts, plan),
+      ...workerParts(options, parts, row, plan),
       bus: new EndedLog({ bus: parts.bus, end: run.end }),
       checkpoint,
       notices: replayNotices,
@@ -126,6 +128,7 @@ function workerOptions(
 function workerParts(
   options: DrainWorkersOptions,
   parts: Omit<DrainWorkersParts, 'bus' | 'metrics'>,
+  row: DrainRow,
   plan: DrainPlan,
 ): Omit<DrainWorkerParts, 'bus' | 'checkpoint' | 'notices' | 'metrics' | 'frameId'> {
   const { budget, clock, chance, logger } = parts;
@@ -134,10 +137,10 @@ function workerParts(
     clock,
     chance,
     logger,
-    encoder: new BatchBody({
-      encoder: createEncoder(plan.options, plan.token),
-      keep: createLineFilter(plan.options),
-    }),
+    shapes: new OptionShapes(
+      { ...plan, options: row.options as StoredOptions },
+      { seal: parts.seal(row.id), logger },
+    ),
     makeDrain: (events) => ({
       drain: createDrain(plan, options.drain, parts, events),
       isStream: plan.target?.kind === 'syslog',

@@ -14,6 +14,8 @@ export interface InflightRange {
   readonly lines: number;
   /** The L10 that the batch begins with. */
   readonly overflow: OverflowReport | undefined;
+  /** The option values that its bytes follow from, sealed; undefined for those of a drain without any. */
+  readonly options?: string | undefined;
 }
 
 /** Lines that a drain is to be told it will never get. */
@@ -136,6 +138,7 @@ export function decodeBooks(entry: Exclude<Entry, null>): Books | undefined {
     to: unknown;
     lines: number;
     overflow?: unknown;
+    options?: unknown;
   }[];
   return {
     start,
@@ -145,10 +148,10 @@ export function decodeBooks(entry: Exclude<Entry, null>): Books | undefined {
     ) as Record<Outcome, number>,
     inflight: inflight.flatMap((range) => {
       const from = decodePlace(range.from);
+      const to = decodePlace(range.to) ?? from;
       const overflow = range.overflow as OverflowReport | undefined;
-      return from
-        ? [{ from, to: decodePlace(range.to) ?? from, lines: range.lines, overflow }]
-        : [];
+      const options = typeof range.options === 'string' ? range.options : undefined;
+      return from && to ? [{ from, to, lines: range.lines, overflow, options }] : [];
     }),
     owed: entry['owed'] as OverflowReport | undefined,
     notices: (entry['notices'] ?? []) as PendingNotice[],
@@ -160,8 +163,14 @@ export function decodeBooks(entry: Exclude<Entry, null>): Books | undefined {
 }
 
 function encodeRange(range: InflightRange): object {
-  const { from, to, lines, overflow } = range;
-  return { from: encodePlace(from), to: encodePlace(to), lines, ...(overflow ? { overflow } : {}) };
+  const { from, to, lines, overflow, options } = range;
+  return {
+    from: encodePlace(from),
+    to: encodePlace(to),
+    lines,
+    ...(overflow ? { overflow } : {}),
+    ...(options === undefined ? {} : { options }),
+  };
 }
 
 function encodePlace(place: Place): [string, number] {

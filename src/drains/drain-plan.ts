@@ -2,7 +2,7 @@ import type { DrainRow } from '../registry/registry.ts';
 import type { BatchLimits } from './formats/frame-builder.ts';
 import { drainOptions, type DrainOptions } from './url/drain-options.ts';
 import { parseDrainUrl, type DrainTarget, type DrainUrlPolicy } from './url/drain-url.ts';
-import type { StoredOptions } from './url/option-values.ts';
+import type { OptionSetting, StoredOptions } from './url/option-values.ts';
 
 /** What follows from a drain's row alone: where it goes, what it sends, how its batches are cut. */
 export interface DrainPlan {
@@ -11,6 +11,8 @@ export interface DrainPlan {
   readonly problems: readonly string[];
   readonly token: string;
   readonly options: DrainOptions;
+  /** What the row's options, or others of this drain, are judged against. */
+  readonly setting: OptionSetting;
   readonly batch: BatchPlan;
 }
 
@@ -40,6 +42,7 @@ export function planDrain(
     problems: parsed.ok ? [] : parsed.problems,
     token: row.token,
     options,
+    setting,
     batch: {
       bytesMax: options.batchBytes ?? batch.bytesMax,
       linesMax: options.batchLines ?? batch.linesMax,

@@ -7,7 +7,8 @@ import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import { comparePositions, type Position } from '../core/position.ts';
 import { Wakeup } from '../core/wakeup.ts';
-import { cutBatch, type BatchEncoder, type Cut } from './batch-cutter.ts';
+import { cutBatch, type Cut as CutLines } from './batch-cutter.ts';
+import type { BatchShape, BatchShapes } from './batch-shape.ts';
 import type { Batch, Delivery, Drain, FailureReason, StreamEvents } from './drain.ts';
 import { account, newBooks, type Books, type Outcome } from './drain-books.ts';
 import type { BooksHolder, WorkerNotices } from './drain-notices.ts';
@@ -48,7 +49,7 @@ export interface DrainWorkerParts {
   readonly budget: QueueBudget;
   /** `events` is undefined for drains that acknowledge: see `Drain`. */
   readonly makeDrain: (events: StreamEvents) => { drain: Drain; isStream: boolean };
-  readonly encoder: BatchEncoder;
+  readonly shapes: BatchShapes;
   readonly frameId: (from: Place, lines: number) => string;
   /** Writes the drain's checkpoint entry; survives `kill -9` once it resolves. */
   readonly checkpoint: (books: Books | null) => Promise<void>;
@@ -77,11 +78,15 @@ export interface LastError {
   readonly atMs: number;
 }
 
-/** A batch that is already decided on: so many lines from the front of the queue, and its L10 if any. */
-type Plan = Pick<Cut, 'lines' | 'overflow'>;
+interface Cut extends CutLines {
+  readonly shape: BatchShape;
+}
+
+/** A batch that is already decided on: so many lines from the front of the queue, its L10 if any, and its shape. */
+type Plan = Pick<Cut, 'lines' | 'overflow' | 'shape'>;
 
 /** What a stream has taken and not confirmed. Its lines are in the log, and nowhere else. */
-interface Taken extends Omit<Cut, 'body' | 'from'> {
+interface Taken extends Omit<Cut, 'body' | 'from' | 'shape'> {
   /** Where the batch ended that was sent: what comes up to `to` was filtered. */
   readonly sentTo: Position;
 }
@@ -260,7 +265,8 @@ export class DrainWorker implements Sink, BooksHolder {
   /** The batch that the checkpoint has as being sent is sent again, unchanged. */
   #planAgain(): void {
     const range = this.#books.inflight[0];
-    this.#plans = range?.from.seq === this.#books.cursor.seq ? [range] : [];
+    if (range?.from.seq !== this.#books.cursor.seq) this.#plans = [];
+    else this.#plans = [{ ...range, shape: this.#parts.shapes.of(range.options) }];
   }
 
   /** While flushing there is something to do as long as the last attempt went well and lines are queued. */
@@ -308,14 +314,16 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   #cutFromSource(): Cut | undefined {
-    const { encoder } = this.#parts;
     const plan = this.#plans.shift();
+    const shape = plan?.shape ?? this.#parts.shapes.current;
     this.#isShort = false;
     const limits = plan
       ? { bytesMax: Infinity, linesMax: plan.lines }
       : { bytesMax: this.#batchBytesMax, linesMax: this.#options.batchLinesMax };
     const overflow = plan ? plan.overflow : this.#owed();
-    return cutBatch(this.#source.items(), limits, encoder, { id: this.id, overflow });
+    const drain = { id: this.id, overflow };
+    const cut = cutBatch(this.#source.items(), limits, shape.encoder, drain);
+    return cut && { ...cut, shape };
   }
 
   /** Queued lines that are not part of the batch that is being sent. */
@@ -377,6 +385,7 @@ export class DrainWorker implements Sink, BooksHolder {
       to: cut.to.position,
       messages: cut.messages + (cut.overflow ? 1 : 0),
       body: cut.body,
+      ...(cut.shape.contentType === undefined ? {} : { contentType: cut.shape.contentType }),
     };
     if (!this.#isStream) await this.#saveInflight(cut);
     for (;;) {
@@ -390,13 +399,14 @@ export class DrainWorker implements Sink, BooksHolder {
       this.#parts.metrics.attempted(delivery, batch.body.length, seconds);
       if (this.#stop.signal.aborted && delivery.kind === 'retry') break;
       if (await this.#learn(cut, delivery)) {
-        this.#parts.encoder.recycle(cut.body);
+        cut.shape.encoder.recycle(cut.body);
         break;
       }
       if (this.#isFlushing) break;
       if (this.#source.isLive && this.#source.bytes <= this.#options.queueBytesMax) continue;
       // A laggard holds nothing while it waits: the log makes the same batch again.
-      this.#plans.unshift({ lines: cut.lines, overflow: cut.overflow });
+      const { lines, overflow, shape } = cut;
+      this.#plans.unshift({ lines, overflow, shape });
       this.#source.release();
       break;
     }
@@ -467,10 +477,11 @@ export class DrainWorker implements Sink, BooksHolder {
     const isTooLarge = status === contentTooLarge;
     // Every halving of what is too large gets nearer to what fits; only the search for what offends is bounded.
     const isSpent = !isTooLarge && ++this.#splitRequests >= this.#options.splitRequestsMax;
-    const overflow = undefined;
+    // The pieces are new batches, of the shape that new ones have.
+    const piece = { overflow: undefined, shape: this.#parts.shapes.current };
     if (cut.overflow && cut.lines <= 1) {
       this.#isOwedUnwanted = true;
-      if (cut.lines === 1) this.#plans.unshift({ lines: 1, overflow });
+      if (cut.lines === 1) this.#plans.unshift({ lines: 1, ...piece });
     } else if (isSpent || cut.lines <= 1) {
       // What is unsent are new batches, each with its own requests.
       this.#splitRequests = 0;
@@ -479,7 +490,7 @@ export class DrainWorker implements Sink, BooksHolder {
       if (isTooLarge) this.#keepSmall(cut.body.length / 2);
       const half = Math.ceil(cut.lines / 2);
       this.#isOwedUnwanted ||= cut.overflow !== undefined;
-      this.#plans.unshift({ lines: half, overflow }, { lines: cut.lines - half, overflow });
+      this.#plans.unshift({ lines: half, ...piece }, { lines: cut.lines - half, ...piece });
     }
   }
 
@@ -705,8 +716,8 @@ export class DrainWorker implements Sink, BooksHolder {
   }
 
   async #saveInflight(cut: Cut): Promise<void> {
-    const { from, to, lines, overflow } = cut;
-    const range = { from, to, lines, overflow };
+    const { from, to, lines, overflow, shape } = cut;
+    const range = { from, to, lines, overflow, options: shape.saved };
     await this.#save({ ...this.#books, inflight: [range] });
   }
 

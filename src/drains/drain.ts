@@ -20,6 +20,8 @@ export interface Batch {
   /** Messages in `body`: what `Logplex-Msg-Count` says. */
   readonly messages: number;
   readonly body: Buffer;
+  /** Where it is not what the drain's options say: the batch was cut with others. */
+  readonly contentType?: string;
 }
 
 export type Delivery =

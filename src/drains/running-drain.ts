@@ -8,7 +8,8 @@ import type { DrainRow } from '../registry/registry.ts';
 import type { DrainMachine } from './create-drain-worker.ts';
 import { atHead, type Books } from './drain-books.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
-import type { DrainCondition } from './drain-worker.ts';
+import type { FailureReason } from './drain.ts';
+import type { DrainCondition, LastError } from './drain-worker.ts';
 import type { CertificateFacts } from './egress/certificate-facts.ts';
 import type { DrainEventSink } from './events/drain-event.ts';
 import { newsOf, toldAfter, type Told } from './events/drain-standing.ts';
@@ -44,6 +45,8 @@ export interface RunningDrainParts {
 
 type Memory = Pick<DrainCondition, 'lastSuccessMs' | 'lastError'> & {
   readonly certificate: CertificateFacts | undefined;
+  /** The last attempt failed before the receiver had the batch, or it answered that it does not take it. */
+  readonly isTurnedAway: boolean;
 };
 
 /**
@@ -59,7 +62,12 @@ export class RunningDrain implements Sink {
   #resumes: number;
   #machine: DrainMachine | undefined;
   /** What the workers before this one had met. */
-  #memory: Memory = { lastSuccessMs: undefined, lastError: undefined, certificate: undefined };
+  #memory: Memory = {
+    lastSuccessMs: undefined,
+    lastError: undefined,
+    certificate: undefined,
+    isTurnedAway: false,
+  };
   #isRemoved = false;
 
   constructor(
@@ -138,8 +146,8 @@ export class RunningDrain implements Sink {
     if (row.isPaused && !this.books.isDisabled) return this.#rest(this.#options.handoverMsMax);
     if (hasOtherOptions) {
       await this.#rest(this.#options.handoverMsMax);
-      // The batch that was under way is cut anew: its old cut may be what does not work.
-      this.#books = { ...this.#books, inflight: [] };
+      // What the receiver has certainly not taken need not come again as it was: that may be why.
+      if (this.#memory.isTurnedAway) this.#books = { ...this.#books, inflight: [] };
     }
     this.#run();
   }
@@ -190,8 +198,9 @@ export class RunningDrain implements Sink {
     if (msMax === 0) limit.abort();
     await machine.worker.close(limit.signal);
     cancelTimer();
-    const { lastSuccessMs, lastError } = this.condition;
-    this.#memory = { lastSuccessMs, lastError, certificate: this.certificate };
+    const { lastSuccessMs, lastError, isFailing } = this.condition;
+    const isTurnedAway = isFailing && lastError !== undefined && isRefusal(lastError);
+    this.#memory = { lastSuccessMs, lastError, certificate: this.certificate, isTurnedAway };
     this.#books = machine.worker.books;
     this.#machine = undefined;
   }
@@ -223,4 +232,11 @@ export class RunningDrain implements Sink {
     // The worker itself tells that it is held: it may be so anew for another reason.
     if (kind !== 'held') notices.stateChanged(books, kind, reason?.replaceAll('_', ' ') ?? '');
   }
+}
+
+const beforeTheBatch: readonly FailureReason[] = ['dns', 'connect', 'tls', 'blocked_address'];
+
+function isRefusal({ reason, status = 0 }: LastError): boolean {
+  // A gateway's 5xx and a 408 say nothing about what came of the batch behind it.
+  return (status >= 300 && status < 500 && status !== 408) || beforeTheBatch.includes(reason);
 }

@@ -5,11 +5,16 @@ import { frameAt } from './drain-ledger.ts';
 import type { DoorParts } from './https-door.ts';
 import type { ReceiverMode } from './receiver-mode.ts';
 
-/** The receiver of one syslog+tls drain. A message counts when it is read. */
+/**
+ * The receiver of one syslog+tls drain. A message counts when it is read. It reads its connections one after the
+ * other, in the order in which they came: what a killed sender's kernel has left in one is older than all that comes
+ * over the next.
+ */
 export class SyslogDoor {
   readonly #parts: DoorParts;
   /** The TCP connections below TLS. */
   readonly #carriers = new Set<Socket>();
+  /** Oldest first; only that one is read. */
   readonly #streams = new Set<TLSSocket>();
   #server: Server;
   #port = 0;
@@ -38,9 +43,7 @@ export class SyslogDoor {
     }
     if (mode === 'hanging') {
       for (const stream of this.#streams) this.#hang(stream);
-    } else {
-      for (const stream of this.#streams) stream.resume();
-    }
+    } else this.#readOldest();
     if (mode !== 'down' && wasDown) {
       this.#server = this.#create();
       await this.listen();
@@ -59,7 +62,11 @@ export class SyslogDoor {
 
   #serve(stream: TLSSocket): void {
     this.#streams.add(stream);
-    stream.on('close', () => this.#streams.delete(stream)).on('error', () => undefined);
+    stream.on('error', () => undefined);
+    stream.on('close', () => {
+      this.#streams.delete(stream);
+      this.#readOldest();
+    });
     let rest: Buffer = Buffer.alloc(0);
     stream.on('data', (chunk: Buffer) => {
       rest = this.#split(rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk, stream);
@@ -67,6 +74,13 @@ export class SyslogDoor {
       if (this.#mustReset()) this.#resetAll();
     });
     if (this.#mode === 'hanging') this.#hang(stream);
+    else stream.pause();
+    this.#readOldest();
+  }
+
+  #readOldest(): void {
+    const [oldest] = this.#streams;
+    if (this.#mode !== 'hanging') oldest?.resume();
   }
 
   #split(bytes: Buffer, stream: TLSSocket): Buffer {
@@ -105,9 +119,7 @@ export class SyslogDoor {
   #sip(stream: TLSSocket): void {
     this.#parts.hits.slow++;
     stream.pause();
-    setTimeout(() => {
-      if (this.#mode !== 'hanging') stream.resume();
-    }, sipMs);
+    setTimeout(() => this.#readOldest(), sipMs);
   }
 }
 

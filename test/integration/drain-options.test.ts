@@ -59,6 +59,29 @@ test('a drain with options gets what its owner asked for, and the rest counts as
   await expectNowhere(pipeline, secret);
 });
 
+test('a batch under way is in the checkpoint with the options that it was cut with, and no secret of theirs', async () => {
+  await using pipeline = await Pipeline.start();
+  await using receiver = await HttpsReceiver.listen(pipeline.authority.issue());
+  let status = 500;
+  receiver.answer = () => ({ status });
+  const url = receiver.url(`/in#format=rfc5424&batch_ms=50&sd=[${secret}@32473]`);
+  await pipeline.client.addDrain('demo', url);
+  const posted = await postLogs(pipeline.spillway.publicUrl, pipeline.token, frame('one'));
+  expect(posted.status).toBe(204);
+  await eventually('the receiver has been asked', () => receiver.requests.length > 0);
+  await expectNowhere(pipeline, secret);
+  await pipeline.restart('SIGKILL');
+  await expectNowhere(pipeline, secret);
+  status = 204;
+  const asked = receiver.requests.length;
+  await eventually('it was asked again', () => receiver.requests.length > asked);
+  const again = receiver.requests.at(-1);
+  expect(again?.body.toString()).toContain(`[${secret}@32473] one`);
+  expect(again?.headers['logplex-frame-id']).toBe(
+    receiver.requests[0]?.headers['logplex-frame-id'],
+  );
+});
+
 test('an option that is wrong is a 422 with its name, whichever way it comes', async () => {
   await using pipeline = await Pipeline.start();
   const url = pipeline.https.url('/other');

@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { CertificateAuthority } from '../support/certificates.ts';
 import { testNeeding } from '../support/needs.ts';
 import { numberedLine } from '../support/numbered-lines.ts';
@@ -91,21 +92,92 @@ withRsyslog.each<
   expect(pipeline.batches.faults).toEqual([]);
 });
 
-testNeeding(
-  'syslog-ng',
-  hasSyslogNg,
-  syslogNgInstall,
-)('syslog-ng sends over TLS, framed by LF: every line arrives, in order, none twice', async () => {
-  await using doors = await openDoors();
-  const { pipeline, directory, caFile } = doors;
-  const { port } = new URL(pipeline.spillway.syslogUrls[1] ?? '');
-  const data = `[spillway@32473 token=\\"${pipeline.token}\\"]`;
-  // As in docs/operations.md.
-  const destination = `network("localhost" port(${port}) transport("tls") tls(ca-file("${caFile}"))
-      template("<$PRI>1 $ISODATE $HOST $PROGRAM \${PID:--} - ${data} $MESSAGE\\n"));`;
-  await using _sender = await SyslogNgSender.start(join(directory, 'sender'), destination, lines);
-  await expectAll(pipeline);
-  expect(pipeline.batches.faults).toEqual([]);
+const withSyslogNg = testNeeding('syslog-ng', hasSyslogNg, syslogNgInstall);
+
+const syslogNgTemplate = (token: string): string =>
+  `<$PRI>1 $ISODATE $HOST $PROGRAM \${PID:--} - [spillway@32473 token=\\"${token}\\"] $MESSAGE\\n`;
+const syslogNgRewrite = (token: string): string =>
+  `set("${token}" value(".SDATA.spillway@32473.token"));`;
+
+const syslogNgDrivers = {
+  'framed by LF': (address: string, token: string) => ({
+    destination: `network(${address} template("${syslogNgTemplate(token)}"));`,
+  }),
+  'octet-counted': (address: string, token: string) => ({
+    rewrite: syslogNgRewrite(token),
+    destination: `syslog(${address});`,
+  }),
+} as const;
+
+withSyslogNg.each<[string, 0 | 1, keyof typeof syslogNgDrivers]>([
+  ['TCP', 0, 'framed by LF'],
+  ['TCP', 0, 'octet-counted'],
+  ['TLS', 1, 'framed by LF'],
+  ['TLS', 1, 'octet-counted'],
+])(
+  'syslog-ng sends over %s (door %i) %s: every line arrives, in order, none twice',
+  async (_, door, driver) => {
+    await using doors = await openDoors();
+    const { pipeline, directory, caFile } = doors;
+    const { port } = new URL(pipeline.spillway.syslogUrls[door] ?? '');
+    const transport =
+      door === 0 ? 'transport("tcp")' : `transport("tls") tls(ca-file("${caFile}"))`;
+    const address = `"localhost" port(${port}) ${transport}`;
+    const forward = syslogNgDrivers[driver](address, pipeline.token);
+    await using _sender = await SyslogNgSender.start(join(directory, 'sender'), forward, lines);
+    await expectAll(pipeline);
+    expect(pipeline.batches.faults).toEqual([]);
+  },
+);
+
+withRsyslog(
+  'an rsyslog without a valid token is closed again and again, counted, and in nobody’s way',
+  async () => {
+    await using doors = await openDoors();
+    const { pipeline, directory } = doors;
+    const { spillway } = pipeline;
+    const options = { url: spillway.syslogUrls[0] ?? '', framing: 'octet-counted' } as const;
+    await using _stranger = await RsyslogSender.start(
+      {
+        ...options,
+        directory: join(directory, 'stranger'),
+        template: templateWithData('t.11111111-2222-4c9e-aee1-2d2b10e69b44'),
+      },
+      lines,
+    );
+    const closed = (): Promise<number> =>
+      spillway.metric('spillway_syslog_closed_connections_total', 'reason="unauthorised"');
+    await eventually('the stranger was closed and came again', async () => (await closed()) > 1);
+    expect(await spillway.metric('spillway_accepted_messages_total')).toBe(0);
+    const unknown = 'reason="unknown"';
+    expect(await spillway.metric('spillway_syslog_auth_failures_total', unknown)).toBeGreaterThan(
+      100,
+    );
+    await using _sender = await RsyslogSender.start(
+      {
+        ...options,
+        directory: join(directory, 'sender'),
+        template: templateWithData(pipeline.token),
+      },
+      lines,
+    );
+    const ledger = pipeline.batches.lines;
+    await eventually('all lines have arrived', () => ledger.distinct === lineCount, 90_000);
+    expect([ledger.outOfOrder, ledger.repeated]).toEqual([0, 0]);
+    expect(await spillway.metric('spillway_accepted_messages_total')).toBe(lineCount);
+    expect(await spillway.metric('spillway_rejected_messages_total')).toBe(0);
+  },
+);
+
+test('what is sent here is configured as docs/operations.md says', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+  for (const text of [
+    `string="${templateWithData('t.…')}"`,
+    `template("${syslogNgTemplate('t.…')}")`,
+    syslogNgRewrite('t.…'),
+  ]) {
+    expect(page).toContain(text);
+  }
 });
 
 /** rsyslog sends all of a batch again when the connection ends within it. */

@@ -11,16 +11,16 @@ export class SyslogNgSender implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** `destination` is the inside of one: a driver with its options. */
+  /** `destination` is the inside of one: a driver with its options; `rewrite` that of a rewrite rule before it. */
   static async start(
     directory: string,
-    destination: string,
+    forward: { readonly destination: string; readonly rewrite?: string },
     lines: string,
   ): Promise<SyslogNgSender> {
     await mkdir(directory, { recursive: true });
     const file = join(directory, 'lines.log');
     await writeFile(file, lines);
-    await writeFile(join(directory, 'syslog-ng.conf'), configuration(file, destination));
+    await writeFile(join(directory, 'syslog-ng.conf'), configuration(file, forward));
     return new SyslogNgSender(spawnSyslogNg(directory));
   }
 
@@ -29,12 +29,16 @@ export class SyslogNgSender implements AsyncDisposable {
   }
 }
 
-function configuration(file: string, destination: string): string {
+function configuration(
+  file: string,
+  { destination, rewrite = '' }: { destination: string; rewrite?: string },
+): string {
   return `
 @version: 3.35
 options { keep-hostname(yes); log-msg-size(65536); time-reopen(1); log-fifo-size(200000); };
 source s { file("${file}" flags(no-parse) follow-freq(1) program-override("app")); };
 destination d { ${destination} };
-log { source(s); destination(d); flags(flow-control); };
+rewrite r { ${rewrite} };
+log { source(s); rewrite(r); destination(d); flags(flow-control); };
 `;
 }

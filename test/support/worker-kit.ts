@@ -3,6 +3,7 @@ import type { StoredRecord } from '../../src/bus/bus.ts';
 import { appId, drainId } from '../../src/core/ids.ts';
 import { decodeBooks, encodeBooks, newBooks, type Books } from '../../src/drains/drain-books.ts';
 import { frameId, type BatchEncoder } from '../../src/drains/batch-cutter.ts';
+import type { BatchShapes } from '../../src/drains/batch-shape.ts';
 import type { Batch, Delivery, Drain, StreamEvents } from '../../src/drains/drain.ts';
 import { DrainMetrics } from '../../src/drains/drain-metrics.ts';
 import { DrainNotices } from '../../src/drains/drain-notices.ts';
@@ -119,7 +120,7 @@ export class WorkerKit {
   worker: DrainWorker;
   readonly #options: DrainWorkerOptions;
   readonly #isStream: boolean;
-  readonly #encoder: BatchEncoder;
+  #shapes: BatchShapes;
   readonly #budget: QueueBudget;
 
   constructor(
@@ -129,13 +130,15 @@ export class WorkerKit {
       isStream?: boolean;
       books?: Books;
       encoder?: BatchEncoder;
+      shapes?: BatchShapes;
       queuesBytesMax?: number;
     } = {},
   ) {
     this.bus = over.bus ?? new MemoryLog();
     this.#options = { ...workerDefaults, ...options };
     this.#isStream = over.isStream ?? false;
-    this.#encoder = over.encoder ?? new TextEncoder();
+    const current = { encoder: over.encoder ?? new TextEncoder() };
+    this.#shapes = over.shapes ?? { current, of: () => current };
     this.#budget = new QueueBudget({ queuesBytesMax: over.queuesBytesMax ?? 1 << 30 });
     const position = { logId: this.bus.logId, partition: 0, offset: 0, line: 0 };
     this.worker = this.#make(over.books ?? newBooks({ position, seq: 0 }, this.clock.nowMs()));
@@ -150,8 +153,9 @@ export class WorkerKit {
     });
   }
 
-  /** As after `kill -9`: a new worker goes on from the last checkpoint. */
-  async restart(): Promise<void> {
+  /** As after `kill -9`: a new worker goes on from the last checkpoint, with other options perhaps. */
+  async restart(shapes: BatchShapes = this.#shapes): Promise<void> {
+    this.#shapes = shapes;
     const saved = this.saved ?? this.worker.books;
     await this.worker.remove();
     this.saved = saved;
@@ -172,7 +176,7 @@ export class WorkerKit {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };
         },
-        encoder: this.#encoder,
+        shapes: this.#shapes,
         checkpoint: (changed) => {
           if (this.refuseCheckpoints) return Promise.reject(this.refuseCheckpoints);
           this.saved = changed;

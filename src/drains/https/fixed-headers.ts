@@ -1,4 +1,3 @@
-import { contentTypeOf } from '../formats/content-type.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
 
@@ -7,10 +6,10 @@ export type HeaderOptions = Pick<DrainOptions, 'format' | 'framing' | 'gzip' | '
 /** Names and values that every request of a drain has; the owner's take the place of ours. */
 export function fixedHeaders(
   { target, token, options }: { target: DrainTarget; token: string; options: HeaderOptions },
-  userAgent: string,
+  { userAgent, contentType }: { userAgent: string; contentType: string },
 ): string[] {
   const headers: [string, string][] = [
-    ['Content-Type', contentTypeOf(options)],
+    ['Content-Type', contentType],
     ['Logplex-Drain-Token', token],
     ['User-Agent', userAgent],
   ];

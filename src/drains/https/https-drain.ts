@@ -6,6 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain } from '../drain.ts';
 import { DialError } from '../egress/dial-failure.ts';
 import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
+import { contentTypeOf } from '../formats/content-type.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
 import { classifyError } from './classify-error.ts';
@@ -42,6 +43,7 @@ export class HttpsDrain implements Drain {
   readonly #options: HttpsDrainOptions;
   readonly #parts: HttpsDrainParts;
   readonly #plan: HttpsDrainPlan;
+  readonly #contentType: string;
   readonly #headers: readonly string[];
   #pool: Pool | undefined;
   #connection: Connection | undefined;
@@ -52,7 +54,8 @@ export class HttpsDrain implements Drain {
     this.#options = options;
     this.#parts = parts;
     this.#plan = plan;
-    this.#headers = fixedHeaders(plan, options.userAgent);
+    this.#contentType = contentTypeOf(plan.options);
+    this.#headers = fixedHeaders(plan, { ...options, contentType: this.#contentType });
   }
 
   async deliver(batch: Batch, signal: AbortSignal): Promise<Delivery> {
@@ -90,7 +93,7 @@ export class HttpsDrain implements Drain {
 
   async #exchange(batch: Batch, limit: AbortSignal): Promise<Delivery> {
     const exchange = new HttpExchange(
-      { ...this.#options, keepBody: this.#plan.options.format === 'otlp' },
+      { ...this.#options, keepBody: isOtlp(batch.contentType ?? this.#contentType) },
       { clock: this.#parts.clock, socket: () => this.#connection?.socket },
     );
     const dialLimit = new AbortController();
@@ -119,7 +122,7 @@ export class HttpsDrain implements Drain {
   #dispatch(batch: Batch, exchange: HttpExchange): void {
     this.#pool ??= this.#createPool();
     const headers = [
-      ...this.#headers,
+      ...this.#headersOf(batch),
       'Logplex-Msg-Count',
       String(batch.messages),
       'Logplex-Frame-Id',
@@ -127,6 +130,14 @@ export class HttpsDrain implements Drain {
     ];
     const { path } = this.#plan.target;
     this.#pool.dispatch({ method: 'POST', path, headers, body: batch.body }, exchange);
+  }
+
+  /** The same for every batch, but for those that were cut before the owner changed the format. */
+  #headersOf({ contentType = this.#contentType }: Batch): readonly string[] {
+    const { userAgent } = this.#options;
+    return contentType === this.#contentType
+      ? this.#headers
+      : fixedHeaders(this.#plan, { userAgent, contentType });
   }
 
   #createPool(): Pool {
@@ -168,6 +179,11 @@ interface Connection {
   readonly socket: Socket;
   readonly sinceMs: number;
   isUsed: boolean;
+}
+
+/** Only there the body of an answer says something. */
+function isOtlp(contentType: string): boolean {
+  return contentType === contentTypeOf({ format: 'otlp', framing: 'octet' });
 }
 
 const compress = promisify<Buffer, Buffer>(gzip);

@@ -135,6 +135,16 @@ export function drainOptions(stored: StoredOptions, setting: OptionSetting): Dra
   };
 }
 
+/** Those options that the bytes of a batch follow from, in one order. */
+export function shapingOptions(stored: StoredOptions): StoredOptions {
+  const names = [...optionRules].flatMap(([name, { isShaping }]) => (isShaping ? [name] : []));
+  const given = names.flatMap((name) => {
+    const value = stored[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(given);
+}
+
 const headerPrefix = 'headers.';
 
 const defaultFormats: Readonly<Record<DrainKind, DrainFormat>> = {

@@ -14,13 +14,15 @@ export interface OptionRule {
   readonly onlyTls?: boolean;
   /** Never shown again. */
   readonly isSecret?: boolean;
+  /** The bytes of a batch follow from it, or which lines are in it: not how it is sent. */
+  readonly isShaping?: boolean;
 }
 
 const namesMax = 50;
 
 export const optionRules: ReadonlyMap<string, OptionRule> = new Map<string, OptionRule>([
-  ['format', oneOf(drainFormats)],
-  ['framing', oneOf(drainFramings)],
+  ['format', { ...oneOf(drainFormats), isShaping: true }],
+  ['framing', { ...oneOf(drainFramings), isShaping: true }],
   ['gzip', { ...flag(), onlyKind: 'https' }],
   [
     'headers',
@@ -37,6 +39,7 @@ export const optionRules: ReadonlyMap<string, OptionRule> = new Map<string, Opti
       expects: 'structured data of RFC 5424, at most 512 bytes',
       parse: (value) => (typeof value === 'string' && isStructuredData(value) ? value : undefined),
       isSecret: true,
+      isShaping: true,
     },
   ],
   ['insecure', { ...flag(), onlyTls: true }],
@@ -59,10 +62,13 @@ export const optionRules: ReadonlyMap<string, OptionRule> = new Map<string, Opti
     },
   ],
   // RFC 5424 §6.2.4: at most 255 printable ASCII characters.
-  ['hostname', matching(/^[!-~]{1,255}$/, 'at most 255 visible ASCII characters')],
-  ['max_message_bytes', integer(1024, 1_048_576)],
-  ['source', names()],
-  ['process', names()],
+  [
+    'hostname',
+    { ...matching(/^[!-~]{1,255}$/, 'at most 255 visible ASCII characters'), isShaping: true },
+  ],
+  ['max_message_bytes', { ...integer(1024, 1_048_576), isShaping: true }],
+  ['source', { ...names(), isShaping: true }],
+  ['process', { ...names(), isShaping: true }],
   [
     'severity',
     {
@@ -72,10 +78,11 @@ export const optionRules: ReadonlyMap<string, OptionRule> = new Map<string, Opti
         const severity = severityOf(word.toLowerCase());
         return severity === undefined ? undefined : severityWords[severity];
       },
+      isShaping: true,
     },
   ],
-  ['strip_ansi', flag()],
-  ['strip_prefix', flag()],
+  ['strip_ansi', { ...flag(), isShaping: true }],
+  ['strip_prefix', { ...flag(), isShaping: true }],
   ['batch_bytes', integer(1024, 1_048_576)],
   ['batch_lines', integer(1, 5000)],
   ['batch_ms', integer(10, 10_000)],

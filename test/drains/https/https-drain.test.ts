@@ -58,6 +58,17 @@ test('with gzip the body is compressed and says so', async () => {
   expect(gunzipSync(request?.body ?? '')).toEqual(sent.body);
 });
 
+test('a batch that was cut for another format is said to be that, and its answer is read so', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  receiver.answer = () => ({ status: 200, body: '{"partialSuccess":{"rejectedLogRecords":1}}' });
+  await using drain = httpsDrain(`${receiver.url()}#format=ndjson`);
+  const older = { ...batch(), contentType: 'application/json' };
+  expect(await drain.deliver(older, never)).toEqual({ kind: 'delivered', rejected: 1 });
+  expect(await drain.deliver(batch(), never)).toEqual(delivered);
+  const types = receiver.requests.map(({ headers }) => headers['content-type']);
+  expect(types).toEqual(['application/json', 'application/x-ndjson']);
+});
+
 test('one message a line is plain text', async () => {
   await using receiver = await HttpsReceiver.listen();
   await using drain = httpsDrain(`${receiver.url()}#framing=lf`);

@@ -5,7 +5,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { createDrain } from '../../../src/drains/create-drain.ts';
 import { DrainGate } from '../../../src/drains/drain-gate.ts';
-import { planDrain } from '../../../src/drains/drain-plan.ts';
+import { planDrain, type DrainPlan } from '../../../src/drains/drain-plan.ts';
 import type { Batch, Delivery } from '../../../src/drains/drain.ts';
 import { AddressPolicy } from '../../../src/drains/egress/address-policy.ts';
 import { createEncoder } from '../../../src/drains/formats/create-encoder.ts';
@@ -62,35 +62,51 @@ export function urlsOf(page: string, files: Readonly<Record<string, string>> = {
   });
 }
 
-const gate = new DrainGate({
-  plain: false,
-  insecure: false,
-  addresses: new AddressPolicy({ allow: [] }),
-});
+/** Where lines go instead of to the URL's host, and what the installation is like. */
+export interface DeliverTo {
+  readonly port: number;
+  readonly extraPem?: string;
+  readonly batchId?: string;
+  /** The operator allows the option `insecure`. */
+  readonly insecure?: boolean;
+  /** Beside those in the URL. */
+  readonly options?: Readonly<Record<string, unknown>>;
+}
 
-/** Lets the URL in as the API would, and delivers the lines, not to its host but to this port of ours. */
-export async function deliver(
-  url: string,
-  to: { port: number; extraPem?: string; batchId?: string },
-  messages: readonly (string | Buffer)[],
-): Promise<Delivery> {
-  const verdict = gate.check(url);
+/** What follows from a URL that is let in as the API would, but for its host. */
+export function planOf(url: string, to: DeliverTo): DrainPlan {
+  const { insecure = false, options = {} } = to;
+  const gate = new DrainGate({
+    plain: false,
+    insecure,
+    addresses: new AddressPolicy({ allow: [] }),
+  });
+  const verdict = gate.check(url, options);
   if (!verdict.ok) throw new Error(verdict.problems.join());
   const { spec } = verdict;
-  const { extraPem } = to;
-  const { policy, dialer } = testEgress(extraPem === undefined ? {} : { extraPem });
   const local = spec.url.replace(
     /^([a-z+]+:\/\/(?:[^/@]*@)?)[^/:?]+(?::\d+)?/,
     `$1127.0.0.1:${to.port}`,
   );
-  const plan = planDrain(
+  return planDrain(
     { url: new Secret(local), options: spec.options, token },
     {
-      policy: { plain: false, insecure: false, addresses: policy },
+      policy: { plain: false, insecure, addresses: testEgress().policy },
       httpsBatch: batchPlan,
       syslogBatch: batchPlan,
     },
   );
+}
+
+/** Delivers the lines as one batch, as the URL and its options want it. */
+export async function deliver(
+  url: string,
+  to: DeliverTo,
+  messages: readonly (string | Buffer)[],
+): Promise<Delivery> {
+  const { extraPem } = to;
+  const { dialer } = testEgress(extraPem === undefined ? {} : { extraPem });
+  const plan = planOf(url, to);
   const encoder = createEncoder(plan.options, token);
   const out = new FrameBuilder();
   out.begin({ bytesMax: Infinity, linesMax: Infinity });
