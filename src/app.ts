@@ -26,6 +26,7 @@ import type { Service } from './core/service.ts';
 import { createDrainEvents, createDrains, urlPolicy } from './create-drains.ts';
 import { openPatiently } from './disk-patience.ts';
 import { DrainGate } from './drains/drain-gate.ts';
+import type { DrainManager } from './drains/drain-manager.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
@@ -93,6 +94,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const { metricsRegistry, logger } = common;
   const readiness = new Map<string, Pick<Service, 'problem'>>();
   readiness.set('start', { problem: () => 'starting' });
+  const late: { drains?: DrainManager } = {};
 
   const lock = lockDirectory(dataDir);
   lifecycle.add('lock', { close: () => Promise.resolve(lock.release()) });
@@ -102,6 +104,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     registry: metricsRegistry,
     logger,
     parts: () => new Map([...readiness].map(([name, part]) => [name, part.problem()])),
+    topDrains: (count) => late.drains?.largestBacklogs(count),
   });
   lifecycle.add('admin', admin);
   const door = lifecycle.add('door', new PublicServer(config.http, common));
@@ -146,6 +149,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     keyRing,
   });
   await drains.start();
+  late.drains = drains;
   const publicUrl = config.http.publicUrl ?? doorUrl;
   const controller = await createController(
     { ...config.controller, publicUrl, logsUrl: config.http.logsUrl ?? `${publicUrl}/logs` },
@@ -157,6 +161,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
       drainGate: new DrainGate(urlPolicy(config, egress)),
       appHead: { headOf: (app) => headOf(bus, app) },
       drainWatch: drains,
+      drainCommands: drains,
     },
   );
   lifecycle.add('controller', controller);

@@ -9,6 +9,7 @@ import type { DrainRow, RegistryChange } from '../registry/registry.ts';
 import { auditBooks } from './drain-audit.ts';
 import { DrainCheckpoints, type CheckpointReader } from './drain-checkpoints.ts';
 import { backlogOf, healthOf, type DrainHealth } from './drain-health.ts';
+import { kindOf } from './drain-kind.ts';
 import type { DrainMetrics, DrainTotals } from './drain-metrics.ts';
 import {
   ManagedDrain,
@@ -132,9 +133,16 @@ export class DrainManager implements Service {
     audited.sort((a, b) => b.audit.backlogMessages - a.audit.backlogMessages);
     return Promise.all(
       audited.slice(0, count).map(async ({ drain, audit }) => {
-        const { state, lastError, nextAttemptMs } = drain.condition;
-        const backlog = await backlogOf(drain, audit, this.#parts);
-        return { drain: drain.id, app: drain.app, state, backlog, lastError, nextAttemptMs };
+        const { state, lastError } = drain.condition;
+        const { messages, bytes, ageMs } = await backlogOf(drain, audit, this.#parts);
+        return {
+          drain: drain.id,
+          app: drain.app,
+          kind: kindOf(drain.row.masked),
+          state,
+          backlog: { messages, bytes, age_seconds: Math.round(ageMs / 1000) },
+          last_error: lastError?.reason ?? null,
+        };
       }),
     );
   }
