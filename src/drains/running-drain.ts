@@ -224,7 +224,7 @@ export class RunningDrain implements Sink {
     const kind = newsOf(this.#told, standing, this.#options.failingMs);
     if (!kind) return;
     this.#told = toldAfter(this.#told, kind);
-    const { reason, status } = this.condition.lastError ?? {};
+    const { reason, status } = (kind !== 'recovered' && this.condition.lastError) || {};
     const { id: drain, app, masked: maskedUrl } = this.#row;
     const atMs = this.#parts.clock.nowMs();
     this.#parts.logger.info({ drainId: drain, kind, reason }, 'drain.event');

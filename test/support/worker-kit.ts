@@ -16,7 +16,7 @@ import { textsOf } from './records.ts';
 import { silentLogger } from './silent-logger.ts';
 
 /** Encodes a line as its text and LF. */
-class TextEncoder implements BatchEncoder {
+export class TextEncoder implements BatchEncoder {
   #texts: string[] = [];
   #bytes = 0;
   #bytesMax = 0;
@@ -64,7 +64,7 @@ class TextEncoder implements BatchEncoder {
 }
 
 /** A receiver that answers as it is told, and remembers what it got. */
-class ScriptedDrain implements Drain {
+export class ScriptedDrain implements Drain {
   readonly batches: Batch[] = [];
   readonly texts: string[] = [];
   answer: (batch: Batch) => Delivery | Promise<Delivery> = () => ({

@@ -11,7 +11,7 @@ export interface DrainEvent {
   readonly app: AppId;
   /** The drain's URL with its secrets masked. */
   readonly maskedUrl: string;
-  /** Of the last failed attempt; undefined when there was none in this process. */
+  /** Of the last failed attempt; undefined when there was none in this process, or the drain has recovered. */
   readonly reason: FailureReason | undefined;
   readonly status: number | undefined;
   readonly atMs: number;
