@@ -11,6 +11,7 @@ import type { Logger } from './core/logger.ts';
 import type { OptionSeal } from './drains/batch-shape.ts';
 import {
   createDrainMachine,
+  createDrainNotices,
   createReplayWorker,
   type DrainWorkersOptions,
 } from './drains/create-drain-worker.ts';
@@ -67,8 +68,9 @@ export function createDrains(
   return new DrainManager(drains.manager, {
     ...parts,
     metrics,
-    makeMachine: (row, books, checkpoint) =>
-      createDrainMachine(options, workerParts, { row, books, checkpoint }),
+    makeNotices: (row) => createDrainNotices(options, workerParts, row),
+    makeMachine: (row, books, checkpoint, notices) =>
+      createDrainMachine(options, workerParts, { row, books, checkpoint, notices }),
     makeReplayWorker: (row, run, checkpoint) =>
       createReplayWorker(options, workerParts, { row, run, checkpoint }),
     probe: (row) =>

@@ -49,43 +49,42 @@ type Checkpoint = (books: Books | null) => Promise<void>;
 /** What runs for a drain; made anew when its options change. */
 export interface DrainMachine {
   readonly worker: DrainWorker;
-  readonly notices: Pick<DrainNotices, 'stateChanged'>;
   /** Of the last TLS connection. */
   readonly certificate: () => CertificateFacts | undefined;
+}
+
+/** What a drain tells its app's stream, whichever worker it has. */
+export function createDrainNotices(
+  { noticeIntervalMs: intervalMs, worker }: DrainWorkersOptions,
+  parts: DrainWorkersParts,
+  { id, app, masked: maskedUrl }: DrainRow,
+): DrainNotices {
+  const { retryBaseMs: retryMs, readBytesMax } = worker;
+  return new DrainNotices({ id, app, maskedUrl, intervalMs, retryMs, readBytesMax }, parts);
 }
 
 /** The worker of a drain as the registry has it, going on where `books` stand. */
 export function createDrainMachine(
   options: DrainWorkersOptions,
   parts: DrainWorkersParts,
-  drain: { row: DrainRow; books: Books; checkpoint: Checkpoint },
+  drain: { row: DrainRow; books: Books; checkpoint: Checkpoint; notices: DrainNotices },
 ): DrainMachine {
-  const { row, books, checkpoint } = drain;
-  const { id, app, masked: maskedUrl } = row;
-  const { noticeIntervalMs: intervalMs, worker } = options;
-  const { retryBaseMs: retryMs, readBytesMax } = worker;
-  const notices = new DrainNotices(
-    { id, app, maskedUrl, intervalMs, retryMs, readBytesMax },
-    parts,
-  );
+  const { row, books, checkpoint, notices } = drain;
   const dialer = new RememberedDialer(parts);
   const plan = planDrain(row, options.plan);
-  return {
-    worker: new DrainWorker(
-      workerOptions(options, row, plan),
-      {
-        ...workerParts(options, { ...parts, dialer }, row, plan),
-        bus: parts.bus,
-        checkpoint,
-        notices,
-        metrics: parts.metrics.of(kindOf(maskedUrl)),
-        frameId: (from, lines) => frameId(id, from, lines),
-      },
-      books,
-    ),
-    notices,
-    certificate: () => dialer.certificate,
-  };
+  const worker = new DrainWorker(
+    workerOptions(options, row, plan),
+    {
+      ...workerParts(options, { ...parts, dialer }, row, plan),
+      bus: parts.bus,
+      checkpoint,
+      notices,
+      metrics: parts.metrics.of(kindOf(row.masked)),
+      frameId: (from, lines) => frameId(row.id, from, lines),
+    },
+    books,
+  );
+  return { worker, certificate: () => dialer.certificate };
 }
 
 /** The worker of a replay of the same drain, which ends where the replay does. */

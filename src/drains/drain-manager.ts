@@ -38,7 +38,7 @@ export interface DrainManagerOptions extends RunningDrainOptions {
 
 export interface DrainManagerParts
   extends
-    Pick<RunningDrainParts, 'makeMachine' | 'events'>,
+    Pick<RunningDrainParts, 'makeMachine' | 'makeNotices' | 'events'>,
     Pick<ManagedDrainParts, 'makeReplayWorker' | 'probe'> {
   readonly bus: LogBus;
   readonly registry: DrainDirectory;

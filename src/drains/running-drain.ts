@@ -9,7 +9,8 @@ import type { DrainMachine } from './create-drain-worker.ts';
 import { atHead, type Books } from './drain-books.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
 import type { FailureReason } from './drain.ts';
-import type { DrainCondition, LastError } from './drain-worker.ts';
+import type { DrainNotices } from './drain-notices.ts';
+import type { DrainCondition, DrainWorker, LastError } from './drain-worker.ts';
 import type { CertificateFacts } from './egress/certificate-facts.ts';
 import type { DrainEventSink } from './events/drain-event.ts';
 import { newsOf, toldAfter, type Told } from './events/drain-standing.ts';
@@ -31,10 +32,12 @@ export interface KeptDrain {
 
 export interface RunningDrainParts {
   readonly bus: Pick<LogBus, 'logId' | 'partitionOf' | 'bounds'>;
+  readonly makeNotices: (row: DrainRow) => DrainNotices;
   readonly makeMachine: (
     row: DrainRow,
     books: Books,
     checkpoint: (books: Books | null) => Promise<void>,
+    notices: DrainNotices,
   ) => DrainMachine;
   readonly save: (kept: KeptDrain | null) => Promise<void>;
   readonly events: DrainEventSink;
@@ -56,6 +59,8 @@ type Memory = Pick<DrainCondition, 'lastSuccessMs' | 'lastError'> & {
 export class RunningDrain implements Sink {
   readonly #options: RunningDrainOptions;
   readonly #parts: RunningDrainParts;
+  /** The same for all workers: how often something may be told does not depend on them. */
+  readonly #notices: DrainNotices;
   #row: DrainRow;
   #books: Books;
   #told: Told;
@@ -78,6 +83,7 @@ export class RunningDrain implements Sink {
   ) {
     this.#options = options;
     this.#parts = parts;
+    this.#notices = parts.makeNotices(row);
     this.#row = row;
     this.#books = kept.books;
     this.#told = kept.told;
@@ -167,7 +173,8 @@ export class RunningDrain implements Sink {
 
   #run(): void {
     if (this.#machine || this.#isRemoved) return;
-    this.#machine = this.#parts.makeMachine(this.#row, this.#books, (books) => this.#save(books));
+    const checkpoint = (books: Books | null): Promise<void> => this.#save(books);
+    this.#machine = this.#parts.makeMachine(this.#row, this.#books, checkpoint, this.#notices);
     this.#machine.worker.start();
   }
 
@@ -208,12 +215,12 @@ export class RunningDrain implements Sink {
   async #save(books: Books | null): Promise<void> {
     if (books && this.#isRemoved) return;
     if (books) this.#books = books;
-    if (books && this.#machine) this.#tellNews(this.#machine, books);
+    if (books && this.#machine) this.#tellNews(this.#machine.worker, books);
     await this.#parts.save(books && { books, told: this.#told, resumes: this.#resumes });
   }
 
   /** Looked for whenever the books are written, which is after every attempt. */
-  #tellNews({ worker, notices }: DrainMachine, books: Books): void {
+  #tellNews(worker: DrainWorker, books: Books): void {
     const { state, lastSuccessMs, isFailing } = worker.condition;
     const standing = {
       isHeld: state === 'held',
@@ -230,7 +237,9 @@ export class RunningDrain implements Sink {
     this.#parts.logger.info({ drainId: drain, kind, reason }, 'drain.event');
     this.#parts.events.tell({ kind, drain, app, maskedUrl, reason, status, atMs });
     // The worker itself tells that it is held: it may be so anew for another reason.
-    if (kind !== 'held') notices.stateChanged(books, kind, reason?.replaceAll('_', ' ') ?? '');
+    if (kind !== 'held') {
+      this.#notices.stateChanged(books, kind, reason?.replaceAll('_', ' ') ?? '');
+    }
   }
 }
 

@@ -195,6 +195,23 @@ test('events come once each, in order, also over restarts, and into the stream',
   );
 });
 
+test('while it is too early for another L19, only the newest is kept for later', async () => {
+  const kit = await startedKit();
+  kit.drain.answer = () => held;
+  await kit.append('a');
+  kit.drain.answer = () => delivered;
+  await kit.resume();
+  kit.drain.answer = () => ({ ...held, status: 403 });
+  await kit.append('b');
+  const told = async (): Promise<(string | undefined)[]> =>
+    (await stream(kit)).map((text) => /L19 \((.*?)\)/.exec(text)?.[1]).filter(Boolean);
+  expect(await told()).toEqual(['drain held']);
+  await kit.clock.advance(10_000);
+  const notices = (await stream(kit)).filter((text) => text.includes('L19'));
+  expect(notices).toHaveLength(2);
+  expect(notices[1]).toContain('error="status 403"');
+});
+
 test('a drain that is given up is an event of its own', async () => {
   const kit = await startedKit({ retryMsMax: 3_600_000 });
   kit.drain.answer = () => ({ kind: 'retry', reason: 'timeout' });
@@ -238,6 +255,8 @@ test('one test of a drain at a time, and only so many of all', async () => {
   answer.resolve(verdict);
   expect(await testing).toEqual(verdict);
   expect(await kit.manager.test(kit.row.id)).toEqual(verdict);
+  const full = await startedKit({}, { testsMax: 0 });
+  expect(await full.manager.test(full.row.id)).toBe('busy');
 });
 
 test('the largest backlogs are listed without URLs', async () => {

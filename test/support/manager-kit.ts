@@ -26,7 +26,7 @@ import { linesRecord } from './records.ts';
 import { silentLogger } from './silent-logger.ts';
 import { ScriptedDrain, TextEncoder, workerDefaults } from './worker-kit.ts';
 
-export const managerDefaults: DrainManagerOptions = {
+const managerDefaults: DrainManagerOptions = {
   retryMs: 1000,
   handoverMsMax: 5000,
   failingMs: 86_400_000,
@@ -51,12 +51,17 @@ export class ManagerKit {
   readonly made: DrainRow['options'][] = [];
   row: DrainRow;
   manager: DrainManager;
+  readonly #options: DrainManagerOptions;
   #worker: DrainWorkerOptions;
   #isThere = true;
   #listener: (change: RegistryChange) => void = () => undefined;
   #sink: Sink | undefined;
 
-  constructor(worker: Partial<DrainWorkerOptions> = {}) {
+  constructor(
+    worker: Partial<DrainWorkerOptions> = {},
+    manager: Partial<DrainManagerOptions> = {},
+  ) {
+    this.#options = { ...managerDefaults, ...manager };
     this.#worker = { ...workerDefaults, batchMsMax: 0, ...worker };
     const { id, app } = this.#worker;
     this.row = {
@@ -133,7 +138,7 @@ export class ManagerKit {
   #make(): DrainManager {
     const { bus, clock } = this;
     const metrics = new DrainMetrics(new Registry());
-    return new DrainManager(managerDefaults, {
+    return new DrainManager(this.#options, {
       bus,
       clock,
       chance: systemChance,
@@ -152,14 +157,14 @@ export class ManagerKit {
       },
       events: { tell: (event) => void this.events.push(event) },
       probe: () => this.probe(),
-      makeMachine: (row, books, checkpoint) => {
-        this.made.push(row.options);
-        const { certificate } = this;
-        const { id, app, masked: maskedUrl } = row;
-        const notices = new DrainNotices(
+      makeNotices: ({ id, app, masked: maskedUrl }) =>
+        new DrainNotices(
           { id, app, maskedUrl, intervalMs: 10_000, retryMs: 1000, readBytesMax: 4000 },
           { bus, clock, logger: silentLogger },
-        );
+        ),
+      makeMachine: (row, books, checkpoint, notices) => {
+        this.made.push(row.options);
+        const { certificate } = this;
         const worker = new DrainWorker(
           this.#worker,
           {
@@ -168,11 +173,11 @@ export class ManagerKit {
             notices,
             checkpoint,
             metrics: metrics.of('https'),
-            frameId: (from, lines) => frameId(id, from, lines),
+            frameId: (from, lines) => frameId(row.id, from, lines),
           },
           books,
         );
-        return { worker, notices, certificate: () => certificate };
+        return { worker, certificate: () => certificate };
       },
       makeReplayWorker: (_row, run, checkpoint) =>
         new DrainWorker(
