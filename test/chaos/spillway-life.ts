@@ -32,6 +32,7 @@ export interface LifeCounts {
 }
 
 const startMsMax = 30_000;
+const afterLookMs = 250;
 
 /** The process under test, over all its lives: on one address, with one data directory. */
 export class SpillwayLife {
@@ -94,6 +95,8 @@ export class SpillwayLife {
 
   async kill(): Promise<void> {
     await this.#look();
+    // Answering is work: a kill in the moment after it would always find answers of receivers unread.
+    await sleep(afterLookMs);
     await this.#end('SIGKILL', null);
   }
 
