@@ -118,6 +118,7 @@ test('a disabled drain begins at the head when it is resumed, also when that was
     const { state, messages, imbalanceMessages } = await kit.health();
     expect({ state, imbalanceMessages }).toEqual({ state: 'live', imbalanceMessages: 0 });
     expect(messages.dropped).toBeGreaterThanOrEqual(3);
+    expect(await kit.counted('dropped')).toBe(messages.dropped);
   }
 });
 

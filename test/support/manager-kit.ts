@@ -43,7 +43,8 @@ export class ManagerKit {
   readonly drain = new ScriptedDrain();
   readonly replayed = new ScriptedDrain();
   readonly events: DrainEvent[] = [];
-  readonly metrics = new Registry();
+  /** Of each process that there was. */
+  readonly #metrics: Registry[] = [];
   /** What the next worker's connection has. */
   certificate: CertificateFacts | undefined;
   probe: () => Promise<ProbeVerdict> = () => Promise.reject(new Error('no answer'));
@@ -135,9 +136,22 @@ export class ManagerKit {
     return health;
   }
 
+  /** What the metrics have counted, of all processes. */
+  async counted(outcome: string): Promise<number> {
+    let count = 0;
+    for (const registry of this.#metrics) {
+      const metric = await registry.getSingleMetric('spillway_drain_messages_total')?.get();
+      const row = metric?.values.find(({ labels }) => labels['outcome'] === outcome);
+      count += row?.value ?? 0;
+    }
+    return count;
+  }
+
   #make(): DrainManager {
     const { bus, clock } = this;
-    const metrics = new DrainMetrics(new Registry());
+    const metricsRegistry = new Registry();
+    this.#metrics.push(metricsRegistry);
+    const metrics = new DrainMetrics(metricsRegistry);
     return new DrainManager(this.#options, {
       bus,
       clock,
