@@ -107,6 +107,8 @@ test('a disabled drain begins at the head when it is resumed, also when that was
     await kit.append('c');
     kit.drain.answer = () => delivered;
     if (isMissed) {
+      await kit.stop();
+      await kit.append('while nothing ran');
       kit.row = { ...kit.row, resumes: 1 };
       await kit.restart();
     } else {

@@ -94,9 +94,13 @@ export class ManagerKit {
     await this.clock.advance(0);
   }
 
+  stop(): Promise<void> {
+    return this.manager.close(AbortSignal.abort());
+  }
+
   /** A stop that leaves no time to send anything, and another process. */
   async restart(): Promise<void> {
-    await this.manager.close(AbortSignal.abort());
+    await this.stop();
     this.manager = this.#make();
     await this.start();
   }
