@@ -91,22 +91,6 @@ export function account(books: Books, to: Place, ends: Partial<Record<Outcome, n
   return { ...books, cursor: to, counts };
 }
 
-/**
- * The books of a drain that goes on at the head: what lies before is dropped. New ones where the head is not of the
- * log that they know.
- */
-export function atHead(
-  books: Books,
-  head: Place,
-  nowMs: number,
-): { readonly books: Books; readonly dropped: number; readonly isForeign: boolean } {
-  const dropped = head.seq - books.cursor.seq;
-  if (books.cursor.position.logId !== head.position.logId || dropped < 0) {
-    return { books: newBooks(head, nowMs), dropped: 0, isForeign: true };
-  }
-  return { books: account(books, head, { dropped }), dropped, isForeign: false };
-}
-
 /** Lines that have come to an end. */
 export function accountedFor(books: Books): number {
   return outcomes.reduce((sum, outcome) => sum + books.counts[outcome], 0);

@@ -170,23 +170,32 @@ export class DrainNotices {
   }
 
   async #write(holder: BooksHolder, pending: PendingNotice): Promise<void> {
-    const { bus, clock } = this.#parts;
-    let notice = pending;
-    if (notice.lookFrom === undefined) {
-      const { head } = await bus.bounds(bus.partitionOf(this.#options.app));
-      notice = { ...pending, lookFrom: formatPosition(head.position) };
-      const closed = notice;
-      await holder.change((books) => replaced(books, pending, closed));
-      await bus.checkpoints.sync();
-      this.#unwritten.add(idOf(this.#options.id, notice));
-    }
+    const notice = pending.lookFrom === undefined ? await this.#close(holder, pending) : pending;
     const id = idOf(this.#options.id, notice);
     const isUnwritten =
       this.#unwritten.delete(id) || !(await this.#isInLog(id, notice.lookFrom ?? ''));
     if (isUnwritten) await this.#append(id, textOf(notice));
-    this.#lastMs.set(notice.code, clock.monotonicMs());
-    const written = notice;
-    await holder.change((books) => replaced(books, written, undefined));
+    this.#lastMs.set(notice.code, this.#parts.clock.monotonicMs());
+    await holder.change((books) => replaced(books, notice, undefined));
+  }
+
+  /**
+   * From here on nothing joins the notice, and a crash finds it again as it is. Where that cannot be written it stays
+   * open: after a crash the same lines may come to their end in other ranges, and would be told twice.
+   */
+  async #close(holder: BooksHolder, pending: PendingNotice): Promise<PendingNotice> {
+    const { bus } = this.#parts;
+    const { head } = await bus.bounds(bus.partitionOf(this.#options.app));
+    const closed = { ...pending, lookFrom: formatPosition(head.position) };
+    try {
+      await holder.change((books) => replaced(books, pending, closed));
+      await bus.checkpoints.sync();
+    } catch (error) {
+      await holder.change((books) => replaced(books, closed, pending)).catch(() => undefined);
+      throw error;
+    }
+    this.#unwritten.add(idOf(this.#options.id, closed));
+    return closed;
   }
 
   /** Joins the notice of the same kind that is not yet on its way, or begins one. */

@@ -6,11 +6,13 @@ import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import type { DrainRow } from '../registry/registry.ts';
 import type { DrainMachine } from './create-drain-worker.ts';
-import { atHead, type Books } from './drain-books.ts';
+import { account, newBooks, type Books } from './drain-books.ts';
+import { followed } from './drain-losses.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
+import type { LastError } from './delivery-pace.ts';
 import type { FailureReason } from './drain.ts';
 import type { DrainNotices } from './drain-notices.ts';
-import type { DrainCondition, DrainWorker, LastError } from './drain-worker.ts';
+import type { DrainCondition, DrainWorker } from './drain-worker.ts';
 import type { CertificateFacts } from './egress/certificate-facts.ts';
 import type { DrainEventSink } from './events/drain-event.ts';
 import { newsOf, toldAfter, type Told } from './events/drain-standing.ts';
@@ -189,8 +191,11 @@ export class RunningDrain implements Sink {
     await this.#rest(0);
     const { bus, metrics } = this.#parts;
     const { head } = await bus.bounds(bus.partitionOf(this.app), this.app);
-    const to = { position: head.position, seq: head.appSeq };
-    const { books, dropped } = atHead(this.#books, to, this.#parts.clock.nowMs());
+    const passed = followed(this.#books, head);
+    const dropped = passed?.dropped ?? 0;
+    const books = passed
+      ? account(this.#books, passed.to, { dropped })
+      : newBooks({ position: head.position, seq: head.appSeq }, this.#parts.clock.nowMs());
     metrics.accounted({ dropped });
     this.#told = [];
     await this.#save({ ...books, inflight: [], failingForMs: 0, isDisabled: false });

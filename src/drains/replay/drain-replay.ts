@@ -1,7 +1,8 @@
 import type { Logger } from '../../core/logger.ts';
 import type { DrainId } from '../../core/ids.ts';
 import { newBooks, type Books, type Outcome } from '../drain-books.ts';
-import type { DrainWorker, LastError } from '../drain-worker.ts';
+import type { LastError } from '../delivery-pace.ts';
+import type { DrainWorker } from '../drain-worker.ts';
 import type { ReplayRun } from './replay-run.ts';
 
 export interface DrainReplayParts {
