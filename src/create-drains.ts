@@ -93,7 +93,9 @@ function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
 
 export function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
   const { plain, insecure } = config.drains.egress;
-  return { plain, insecure, addresses: egress.policy };
+  const { publicUrl, logsUrl } = config.http;
+  const ownUrls = [publicUrl, logsUrl].filter((url) => url !== undefined);
+  return { plain, insecure, addresses: egress.policy, ownUrls };
 }
 
 /** Who is told what becomes of drains: the owner by mail, and the operator's webhook where there is one. */

@@ -201,6 +201,9 @@ export const bounds = {
       /** Nobody needs the body of an answer, and a hostile receiver may send one without end. */
       responseBytesMax: 64 * kib,
       responseBodyMsMax: 2 * secondMs,
+      /** What `Retry-After` may ask for: no hammering, and no drain that is silent for a day. */
+      retryAfterMsMin: 1 * secondMs,
+      retryAfterMsMax: 15 * minuteMs,
     },
     syslog: {
       /** What a peer may not have read yet when the connection breaks: sent again. */
@@ -211,6 +214,9 @@ export const bounds = {
       stallMsMax: 18 * secondMs,
       /** As logplex renews its own: a name that changes its address is followed within this. */
       connectionMsMax: 5 * hourMs,
+      /** Lines go on over the old connection while another is opened; ten tries before there is a pause. */
+      renewAheadMs: 10 * minuteMs,
+      renewRetryMs: 1 * minuteMs,
       /** A receiver with a backlog to read needs a while to answer our FIN; unanswered, all of it is sent again. */
       finMsMax: 5 * secondMs,
       /** Each look parses the kernel's table of all connections. */

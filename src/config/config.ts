@@ -76,6 +76,8 @@ interface SyslogDoors {
 interface EgressRules {
   /** Networks in CIDR form, reachable although they are not public. */
   readonly allow: readonly string[];
+  /** The same, not reachable although they are public. */
+  readonly deny: readonly string[];
   readonly plain: boolean;
   readonly insecure: boolean;
   readonly caFile: string | undefined;
@@ -175,6 +177,7 @@ function buildConfig(values: Values, env: Env): Config {
       egress: {
         ...bounds.drains.egress,
         allow: values.egressAllow,
+        deny: values.egressDeny,
         plain: values.egressPlain,
         insecure: values.egressInsecure,
         caFile: values.egressCaFile,

@@ -154,6 +154,12 @@ export const variables = {
     'comma list of networks that drains may reach although they are not public, on any port',
     networks,
   ),
+  egressDeny: withDefault(
+    'SPILLWAY_EGRESS_DENY',
+    '',
+    'comma list of networks that drains may not reach although they are public: your own',
+    networks,
+  ),
   egressPlain: withDefault(
     'SPILLWAY_EGRESS_PLAIN',
     '0',

@@ -1,7 +1,6 @@
 import type { DrainId } from '../core/ids.ts';
 import { nextRecord } from '../core/position.ts';
 import type { StoredRecord } from '../bus/bus.ts';
-import type { BatchShape } from './batch-shape.ts';
 import type { OverflowReport } from './drain-books.ts';
 import type { Item, Place } from './line-source.ts';
 
@@ -42,11 +41,6 @@ export interface Cut {
   /** Receipt time of its last record, ms since 1970. */
   readonly lastLineMs: number;
   readonly body: Buffer;
-}
-
-/** A batch and how its lines became its body. */
-export interface ShapedCut extends Cut {
-  readonly shape: BatchShape;
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Cut, ShapedCut } from './batch-cutter.ts';
-import type { BatchShape, BatchShapes } from './batch-shape.ts';
+import type { Cut } from './batch-cutter.ts';
+import type { BatchShape, BatchShapes, ShapedCut } from './batch-shape.ts';
 import type { Books, OverflowReport } from './drain-books.ts';
 
 export interface BatchPlansOptions {

@@ -1,10 +1,10 @@
 import type { LogBus, StoredRecord } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppId, DrainId } from '../core/ids.ts';
-import { cutBatch, type ShapedCut } from './batch-cutter.ts';
+import { cutBatch } from './batch-cutter.ts';
 import { BatchGathering, type BatchGatheringOptions } from './batch-gathering.ts';
 import { BatchPlans, type BatchPlansOptions } from './batch-plans.ts';
-import type { BatchShapes } from './batch-shape.ts';
+import type { BatchShapes, ShapedCut } from './batch-shape.ts';
 import type { Books, OverflowReport } from './drain-books.ts';
 import { LineSource, type Hole, type LineSourceOptions, type Place } from './line-source.ts';
 import type { QueueBudget } from './queue-budget.ts';

@@ -1,8 +1,9 @@
 import type { Clock } from '../core/clock.ts';
 import type { DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Cut, ShapedCut } from './batch-cutter.ts';
+import type { Cut } from './batch-cutter.ts';
 import type { BatchQueue } from './batch-queue.ts';
+import type { ShapedCut } from './batch-shape.ts';
 import type { DrainAttempts } from './drain-attempts.ts';
 import type { DrainLedger } from './drain-ledger.ts';
 import type { WorkerMetrics } from './drain-metrics.ts';

@@ -6,7 +6,7 @@ import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Service } from '../core/service.ts';
 import type { DrainRow, RegistryChange } from '../registry/registry.ts';
-import { auditBooks } from './drain-audit.ts';
+import { auditBooks, type Audit } from './drain-audit.ts';
 import { DrainCheckpoints, type CheckpointReader } from './drain-checkpoints.ts';
 import { backlogOf, healthOf, type DrainHealth } from './drain-health.ts';
 import { kindOf } from './drain-kind.ts';
@@ -53,6 +53,9 @@ interface Managed {
   readonly managed: ManagedDrain;
   readonly detach: () => void;
 }
+
+/** Drains whose books are checked in one turn of the event loop. */
+const auditsPerTurn = 16;
 
 /** Keeps what runs for each drain of the registry, from its addition to its removal. */
 export class DrainManager implements Service {
@@ -124,12 +127,8 @@ export class DrainManager implements Service {
 
   /** The drains with the most lines in front of them, for the operator; without anything secret. */
   async largestBacklogs(count: number): Promise<readonly object[]> {
-    const audited = await Promise.all(
-      [...this.#running.values()].map(async ({ managed: { drain } }) => ({
-        drain,
-        audit: await auditBooks(this.#parts.bus, drain.app, drain.books),
-      })),
-    );
+    const audited: { drain: RunningDrain; audit: Audit }[] = [];
+    for await (const one of this.#audits()) audited.push(one);
     audited.sort((a, b) => b.audit.backlogMessages - a.audit.backlogMessages);
     return Promise.all(
       audited.slice(0, count).map(async ({ drain, audit }) => {
@@ -222,12 +221,21 @@ export class DrainManager implements Service {
     return count;
   }
 
+  /** Lines must not wait for the books of a thousand drains. */
+  async *#audits(): AsyncIterable<{ drain: RunningDrain; audit: Audit }> {
+    for (const [i, { managed }] of [...this.#running.values()].entries()) {
+      if (i % auditsPerTurn === auditsPerTurn - 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const { drain } = managed;
+      yield { drain, audit: await auditBooks(this.#parts.bus, drain.app, drain.books) };
+    }
+  }
+
   async #totals(): Promise<DrainTotals> {
     const totals = { backlogMessages: 0, imbalanceMessages: 0, queuedBytes: 0 };
     const workers: Record<string, number> = {};
-    for (const { managed } of [...this.#running.values()]) {
-      const { drain } = managed;
-      const audit = await auditBooks(this.#parts.bus, drain.app, drain.books);
+    for await (const { drain, audit } of this.#audits()) {
       totals.backlogMessages += audit.backlogMessages;
       totals.imbalanceMessages += audit.imbalanceMessages;
       totals.queuedBytes += drain.queuedBytes;

@@ -106,10 +106,6 @@ export class IngestHandler implements AdmissionDesk, BodyDesk, RequestDesk {
     return held;
   }
 
-  start(): void {
-    this.#stopSweeping = this.#parts.clock.every(sweepMs, () => this.#sweep());
-  }
-
   /** Stops admitting, gives up those that are held, and resolves when the others are answered. */
   async close(signal: AbortSignal): Promise<void> {
     this.#isClosing = this.#writer.isClosing = true;
@@ -123,6 +119,7 @@ export class IngestHandler implements AdmissionDesk, BodyDesk, RequestDesk {
       });
     }
     this.#stopSweeping?.();
+    this.#stopSweeping = undefined;
     this.#open.forEach((request) => void request.req.socket.destroy());
   }
 
@@ -130,6 +127,7 @@ export class IngestHandler implements AdmissionDesk, BodyDesk, RequestDesk {
     const head = readHead(req, this.#options);
     const request = new LogRequest(req, res, head, this.#parts.clock.monotonicMs());
     this.#open.add(request);
+    this.#stopSweeping ??= this.#parts.clock.every(sweepMs, () => this.#sweep());
     if (head.refusal) this.refuse(request, head.refusal);
     else if (this.#isClosing) this.giveUp(request);
     else this.#admission.judge(request);
@@ -219,8 +217,13 @@ export class IngestHandler implements AdmissionDesk, BodyDesk, RequestDesk {
     request.claim = undefined;
   }
 
-  /** One timer for all: looks at every open request, oldest first. */
+  /** One timer for all, and none while there is no request: looks at every open one, oldest first. */
   #sweep(): void {
+    if (this.#open.isEmpty) {
+      this.#stopSweeping?.();
+      this.#stopSweeping = undefined;
+      return;
+    }
     const nowMs = this.#parts.clock.monotonicMs();
     this.#open.forEach((request) => {
       if (nowMs >= request.dueMs) this.#overdue(request);

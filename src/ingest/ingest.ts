@@ -70,7 +70,6 @@ export class Ingest {
     await this.#tokens.start();
     await this.#repeats.rebuild(recent);
     this.#announcer.start();
-    this.handler.start();
   }
 
   /** Tokens or apps have changed in the registry: it is asked again before the next request of each. */

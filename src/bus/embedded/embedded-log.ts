@@ -65,6 +65,7 @@ export class EmbeddedLog implements LogBus {
   readonly #options: EmbeddedLogOptions;
   readonly #parts: EmbeddedLogParts;
   readonly #journal: CheckpointJournal;
+  readonly #scheduler: ReadScheduler;
   readonly #indexes: IndexCache;
   readonly #logs: PartitionLog[] = [];
   readonly #readers: SegmentReader[] = [];
@@ -86,9 +87,10 @@ export class EmbeddedLog implements LogBus {
     this.partitions = options.partitions;
     this.#journal = opened.journal;
     this.checkpoints = opened.journal;
+    this.#scheduler = new ReadScheduler(options);
     this.#indexes = new IndexCache(
       { bytesMax: options.indexCacheBytesMax },
-      { ...parts, onCorrupt: this.#corrupt },
+      { ...parts, scheduler: this.#scheduler, onCorrupt: this.#corrupt },
     );
     this.#epoch = opened.epoch;
     this.#subscribers = new Subscribers(options.partitions, opened.epoch);
@@ -274,7 +276,6 @@ export class EmbeddedLog implements LogBus {
 
   async #recover(identity: LogIdentity, wasClosed: boolean): Promise<void> {
     const { storage, logger, clock, metrics } = this.#parts;
-    const scheduler = new ReadScheduler({ readsMax: this.#options.readsMax });
     const isCheckpointDamaged = (await this.#journal.load(0)).has(damagedKey);
     for (let partition = 0; partition < this.partitions; partition++) {
       const place = { ...identity, partition, directory: directoryOf(partition) };
@@ -312,7 +313,7 @@ export class EmbeddedLog implements LogBus {
         new SegmentReader({
           source: log,
           indexes: this.#indexes,
-          scheduler,
+          scheduler: this.#scheduler,
           onCorrupt: this.#corrupt,
         }),
       );

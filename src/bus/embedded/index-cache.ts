@@ -2,7 +2,9 @@ import { decodeRecordHeader } from '../../core/record.ts';
 import type { Logger } from '../../core/logger.ts';
 import { readAround } from './damaged-media.ts';
 import { indexPath, writeDraft, type Segment } from './segment.ts';
-import { scanSegment, type ScanResult } from './segment-scan.ts';
+import type { ReadFlow, ReadScheduler } from './read-scheduler.ts';
+import type { Envelope } from './segment-format.ts';
+import { scanSegment, type ReadBytes, type ScanResult } from './segment-scan.ts';
 import {
   decodeIndexHeader,
   IndexBuilder,
@@ -23,6 +25,7 @@ export interface IndexCacheOptions {
 export interface IndexCacheParts {
   readonly storage: Storage;
   readonly logger: Logger;
+  readonly scheduler: ReadScheduler;
   /** Called for each place in a segment that turned out to be no record while its index was made again. */
   readonly onCorrupt: (path: string, fileAt: number) => void;
 }
@@ -46,7 +49,8 @@ export class IndexCache {
     this.#parts = parts;
   }
 
-  async of(segment: Segment, known?: KnownBefore): Promise<SegmentIndex> {
+  /** Loading it is a read of `flow`. */
+  async of(segment: Segment, flow: ReadFlow, known?: KnownBefore): Promise<SegmentIndex> {
     if (segment.active) return segment.active;
     const cached = this.#loaded.get(segment);
     if (cached) {
@@ -56,7 +60,7 @@ export class IndexCache {
     }
     let loading = this.#loading.get(segment);
     if (!loading) {
-      loading = this.#load(segment, known).finally(() => this.#loading.delete(segment));
+      loading = this.#load(segment, flow, known).finally(() => this.#loading.delete(segment));
       this.#loading.set(segment, loading);
     }
     return loading;
@@ -69,12 +73,16 @@ export class IndexCache {
 
   /** The index file's header alone; undefined when it is damaged or of another state of the segment. */
   async headerOf(segment: Segment): Promise<IndexHeader | undefined> {
-    const head = await this.#readFile(segment, indexHeaderBytes);
+    const head = await this.#readFile(segment, 0, indexHeaderBytes);
     return head && current(decodeIndexHeader(head), segment);
   }
 
-  async #load(segment: Segment, known: KnownBefore | undefined): Promise<LoadedIndex> {
-    const index = (await this.#read(segment)) ?? (await this.#rebuild(segment, known));
+  async #load(
+    segment: Segment,
+    flow: ReadFlow,
+    known: KnownBefore | undefined,
+  ): Promise<LoadedIndex> {
+    const index = (await this.#read(segment, flow)) ?? (await this.#rebuild(segment, flow, known));
     if (segment.isDropped) return index;
     this.#loaded.set(segment, index);
     this.#bytes += index.byteLength;
@@ -85,12 +93,19 @@ export class IndexCache {
     return index;
   }
 
-  async #read(segment: Segment): Promise<LoadedIndex | undefined> {
-    const bytes = await this.#readFile(segment);
+  async #read(segment: Segment, flow: ReadFlow): Promise<LoadedIndex | undefined> {
+    const bytes = await this.#readFile(segment, flow);
     return bytes && current(LoadedIndex.decode(bytes), segment);
   }
 
-  async #readFile(segment: Segment, bytesMax = Infinity): Promise<Buffer | undefined> {
+  #readFile(segment: Segment, flow: ReadFlow, bytesMax = Infinity): Promise<Buffer | undefined> {
+    return this.#parts.scheduler.run(flow, async () => {
+      const value = await this.#readNow(segment, bytesMax);
+      return { value, bytes: value?.length ?? 0 };
+    });
+  }
+
+  async #readNow(segment: Segment, bytesMax: number): Promise<Buffer | undefined> {
     let file;
     try {
       file = await this.#parts.storage.open(indexPath(segment.path), 'existing');
@@ -107,10 +122,10 @@ export class IndexCache {
   }
 
   /** An app's last record before a segment is not written in it: the segments before it have it. */
-  async #findPrevious(index: IndexBuilder, segment: Segment): Promise<void> {
+  async #findPrevious(index: IndexBuilder, segment: Segment, flow: ReadFlow): Promise<void> {
     const wanted = new Set(index.appsWithoutPrevious());
     for (let older = segment.older; older && wanted.size > 0; older = older.older) {
-      const olderIndex = await this.of(older);
+      const olderIndex = await this.of(older, flow);
       for (const app of wanted) {
         const run = olderIndex.find(app);
         if (!run) continue;
@@ -120,12 +135,21 @@ export class IndexCache {
     }
   }
 
-  async #rebuild(segment: Segment, known: KnownBefore | undefined): Promise<LoadedIndex> {
-    const { logger, storage, onCorrupt } = this.#parts;
-    const { index, scan } = await indexSegment(segment, known);
+  async #rebuild(
+    segment: Segment,
+    flow: ReadFlow,
+    known: KnownBefore | undefined,
+  ): Promise<LoadedIndex> {
+    const { logger, storage, onCorrupt, scheduler } = this.#parts;
+    const { index, scan } = await indexSegment(segment, known, (at, length) =>
+      scheduler.run(flow, async () => {
+        const value = await segment.readBytes(at, length);
+        return { value, bytes: value.length };
+      }),
+    );
     for (const fileAt of scan.corruptAt) onCorrupt(segment.path, fileAt);
     if (scan.validEnd < scan.size) onCorrupt(segment.path, scan.validEnd);
-    await this.#findPrevious(index, segment);
+    await this.#findPrevious(index, segment, flow);
     const bytes = index.encode(segment.bytes);
     if (!segment.isDropped) {
       // It serves from memory all the same; a full disk must not keep a log from being read.
@@ -161,9 +185,10 @@ export async function writeIndex(storage: Storage, segment: string, bytes: Buffe
 export async function indexSegment(
   segment: Segment,
   known?: KnownBefore,
+  read?: ReadBytes,
 ): Promise<{ index: IndexBuilder; scan: ScanResult }> {
   const index = new IndexBuilder(segment.base);
-  const scan = await scanSegment(segment, (envelope, fileAt) => {
+  const learn = (envelope: Envelope, fileAt: number): void => {
     const { record } = decodeRecordHeader(envelope.record);
     const before = known?.heads.peek(record.app).previous?.offset ?? -1;
     index.add({
@@ -182,6 +207,7 @@ export async function indexSegment(
       envelope.appSeq + record.lines,
       known.positionOf(envelope.ordinal),
     );
-  });
+  };
+  const scan = await scanSegment(segment, learn, read);
   return { index, scan };
 }

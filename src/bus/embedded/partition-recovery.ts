@@ -101,11 +101,11 @@ async function learnSealed(
   const learned = new Set<AppId>();
   for (const segment of sealed) {
     const index =
-      segment.base >= sealedThrough ? await parts.indexes.of(segment, known) : undefined;
+      segment.base >= sealedThrough ? await parts.indexes.of(segment, 0, known) : undefined;
     segment.maxTimeMs =
       index?.maxTimeMs ??
       (await parts.indexes.headerOf(segment))?.maxTimeMs ??
-      (await parts.indexes.of(segment)).maxTimeMs;
+      (await parts.indexes.of(segment, 0)).maxTimeMs;
     for (const app of index?.apps() ?? []) {
       const run = index?.find(app);
       if (run) heads.learn(app, run.firstSeq + run.lines, at(options, run.offset(run.records - 1)));

@@ -4,6 +4,7 @@ import { decodeRecord } from '../../core/record.ts';
 import type { Bound, Page, StoredRecord, Weight } from '../bus.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { IndexCache } from './index-cache.ts';
+import { ReadPage } from './read-page.ts';
 import type { ReadScheduler } from './read-scheduler.ts';
 import type { Segment } from './segment.ts';
 import {
@@ -14,6 +15,7 @@ import {
 } from './segment-format.ts';
 import { nextEnvelopeAt } from './segment-scan.ts';
 import { firstAtOrAfter, type AppRun, type SegmentIndex } from './segment-index.ts';
+import type { Extent } from './sweep.ts';
 
 /** What the reader needs to know of its partition. */
 export interface Readable {
@@ -34,13 +36,15 @@ export interface SegmentReaderParts {
   readonly onCorrupt: (path: string, fileAt: number) => void;
 }
 
-interface Place {
+/** An app's records [start, end) of one segment. */
+interface Stretch {
+  readonly segment: Segment;
   readonly run: AppRun;
-  readonly i: number;
+  readonly start: number;
+  readonly end: number;
 }
 
-/** How far apart two records may lie to be fetched by one read, and how long that read may get. */
-const readGapBytesMax = 8 * 1024;
+/** How much of a partition is read at once where all of it is wanted. */
 const readBytesMax = 1024 * 1024;
 /** Segments whose indexes are read to weigh a backlog, however long it is. */
 const weighedSegmentsMax = 4;
@@ -49,6 +53,8 @@ const weighedSegmentsMax = 4;
 export class SegmentReader {
   readonly #source: Readable;
   readonly #parts: SegmentReaderParts;
+  /** What is being read, by what was asked for. */
+  readonly #pages = new Map<string, Promise<ReadPage>>();
 
   constructor(parts: SegmentReaderParts) {
     this.#source = parts.source;
@@ -75,19 +81,34 @@ export class SegmentReader {
     return asked;
   }
 
-  readApp(asked: Position, maxBytes: number, app: AppId): Promise<Page> {
-    return this.#whileKept(() => this.#readApp(asked, maxBytes, app));
+  async readApp(asked: Position, maxBytes: number, app: AppId): Promise<Page> {
+    const read = await this.#sharedPage(this.clamp(asked), maxBytes, app);
+    await this.#parts.scheduler.handOut(read.bytes);
+    return read.page;
   }
 
-  async #readApp(asked: Position, maxBytes: number, app: AppId): Promise<Page> {
+  /** One page for all who ask for the same while it is being read. */
+  async #sharedPage(from: Position, maxBytes: number, app: AppId): Promise<ReadPage> {
+    const key = `${app} ${from.offset} ${from.line} ${maxBytes}`;
+    for (let other = this.#pages.get(key); other; other = this.#pages.get(key)) {
+      const { previous } = this.#source.heads.peek(app);
+      const read = await other;
+      // It may have been begun before lines became durable that this reader must find.
+      if (read.reaches(previous?.offset ?? -1)) return read;
+    }
+    const reading = this.#whileKept(() => this.#readApp(from, maxBytes, app));
+    this.#pages.set(key, reading);
+    return reading.finally(() => this.#pages.delete(key));
+  }
+
+  async #readApp(asked: Position, maxBytes: number, app: AppId): Promise<ReadPage> {
     const from = this.clamp(asked);
     const head = this.head(app);
-    const records: StoredRecord[] = [];
-    let first: { seq: number; previous: Position | null } | undefined;
+    const stretches: Stretch[] = [];
     let next: Bound | undefined;
     let bytes = 0;
     for (const segment of this.#segmentsFrom(from.offset, head.previous)) {
-      const index = await this.#parts.indexes.of(segment);
+      const index = await this.#parts.indexes.of(segment, app);
       const run = index.find(app);
       if (!run) continue;
       const start = firstAtOrAfter(run, from.offset);
@@ -96,22 +117,20 @@ export class SegmentReader {
         bytes += run.bytes(end++);
         if (bytes >= maxBytes) next = this.#after(run, end - 1);
       }
-      if (start === end) continue;
-      first ??= { seq: this.#seqWithin(run, start, from), previous: this.#previousOf(run, start) };
-      records.push(...(await this.#fetch(segment, run, start, end)));
+      if (start < end) stretches.push({ segment, run, start, end });
       if (next) break;
     }
     next ??= head;
-    return {
-      from: {
-        position: from,
-        appSeq: first?.seq ?? head.appSeq,
-        previous: first ? first.previous : head.previous,
+    const records = await Promise.all(stretches.map((stretch) => this.#fetch(app, stretch)));
+    return new ReadPage(
+      {
+        from: { position: from, ...this.#numbersAt(from, stretches[0], head) },
+        next,
+        atHead: next === head || next.position.offset >= head.position.offset,
       },
-      records,
-      next,
-      atHead: next === head || next.position.offset >= head.position.offset,
-    };
+      bytes,
+      () => stretches.flatMap((stretch, i) => this.#decode(stretch, records[i] ?? [])),
+    );
   }
 
   /** All apps' records: for what rebuilds itself from the end of the log at a start. */
@@ -125,7 +144,7 @@ export class SegmentReader {
     const records: StoredRecord[] = [];
     let bytes = 0;
     for (const segment of this.#segmentsFrom(from.offset, this.#position(headOffset))) {
-      const index = await this.#parts.indexes.of(segment);
+      const index = await this.#parts.indexes.of(segment, 0);
       for await (const envelope of this.#walk(segment, index.fileAtOrBefore(from.offset))) {
         if (envelope.ordinal < from.offset || envelope.ordinal >= headOffset) continue;
         records.push(this.#stored(envelope, index));
@@ -201,7 +220,7 @@ export class SegmentReader {
     const { seq, previous } = this.#source.heads.peek(app);
     if (previous !== null && previous.offset >= at.offset) {
       for (const segment of this.#segmentsFrom(at.offset, previous)) {
-        const run = (await this.#parts.indexes.of(segment)).find(app);
+        const run = (await this.#parts.indexes.of(segment, app)).find(app);
         const i = run ? firstAtOrAfter(run, at.offset) : 0;
         if (run && i < run.records) {
           const appSeq = this.#seqWithin(run, i, at);
@@ -222,7 +241,7 @@ export class SegmentReader {
     let looked = 0;
     if (previous === null) return { bytes, sinceMs };
     for (const segment of this.#segmentsFrom(from.offset, previous)) {
-      const run = (await this.#parts.indexes.of(segment)).find(app);
+      const run = (await this.#parts.indexes.of(segment, app)).find(app);
       const start = run ? firstAtOrAfter(run, from.offset) : 0;
       if (!run || start === run.records) continue;
       sinceMs ??= run.timeMs(start);
@@ -250,7 +269,7 @@ export class SegmentReader {
     let before = offset;
     for (const segment of [...this.#source.segments].reverse()) {
       if (segment.base > before) continue;
-      const run = (await this.#parts.indexes.of(segment)).find(app);
+      const run = (await this.#parts.indexes.of(segment, app)).find(app);
       if (!run) continue;
       yield { run };
       if (run.firstSeq === 0) return;
@@ -258,32 +277,35 @@ export class SegmentReader {
     }
   }
 
-  async #fetch(segment: Segment, run: AppRun, start: number, end: number): Promise<StoredRecord[]> {
+  #fetch(app: AppId, { segment, run, start, end }: Stretch): Promise<Buffer[]> {
+    const extents: Extent[] = [];
+    for (let i = start; i < end; i++) extents.push({ fileAt: run.fileAt(i), bytes: run.bytes(i) });
+    return this.#parts.scheduler.fetch(app, segment, extents);
+  }
+
+  #decode({ segment, run, start }: Stretch, fetched: readonly Buffer[]): StoredRecord[] {
     const records: StoredRecord[] = [];
-    for (let i = start; i < end;) {
-      const group: Place[] = [{ run, i }];
-      const groupAt = run.fileAt(i);
-      for (i++; i < end; i++) {
-        const gap = run.fileAt(i) - run.fileAt(i - 1) - run.bytes(i - 1);
-        if (gap > readGapBytesMax || run.fileAt(i) + run.bytes(i) - groupAt > readBytesMax) break;
-        group.push({ run, i });
-      }
-      const places = group.map((place) => ({
-        fileAt: run.fileAt(place.i),
-        bytes: run.bytes(place.i),
-      }));
-      const envelopes = await this.#parts.scheduler.run(() => segment.readRecords(places));
-      for (const [n, place] of group.entries()) {
-        const record = this.#checked(envelopes[n], place);
-        if (record) records.push(record);
-        else this.#parts.onCorrupt(segment.path, run.fileAt(place.i));
-      }
+    for (const [n, bytes] of fetched.entries()) {
+      const i = start + n;
+      const record = this.#checked(decodeEnvelope(bytes, 0, segment.salt), run, i);
+      if (record) records.push(record);
+      else this.#parts.onCorrupt(segment.path, run.fileAt(i));
     }
     return records;
   }
 
+  #numbersAt(
+    from: Position,
+    first: Stretch | undefined,
+    head: Bound,
+  ): Pick<Bound, 'appSeq' | 'previous'> {
+    if (!first) return head;
+    const { run, start } = first;
+    return { appSeq: this.#seqWithin(run, start, from), previous: this.#previousOf(run, start) };
+  }
+
   /** The record, when it is the one that the index means. */
-  #checked(envelope: Envelope | undefined, { run, i }: Place): StoredRecord | undefined {
+  #checked(envelope: Envelope | undefined, run: AppRun, i: number): StoredRecord | undefined {
     if (envelope?.ordinal !== run.offset(i)) return undefined;
     if (envelope.appSeq !== run.firstSeq + run.linesBefore(i)) return undefined;
     return {
@@ -298,7 +320,10 @@ export class SegmentReader {
     let fileAt = Math.max(startAt, segmentHeaderBytes);
     while (fileAt < segment.bytes) {
       const at = fileAt;
-      const window = await this.#parts.scheduler.run(() => segment.readBytes(at, readBytesMax));
+      const window = await this.#parts.scheduler.run(0, async () => {
+        const value = await segment.readBytes(at, readBytesMax);
+        return { value, bytes: value.length };
+      });
       if (window.length === 0) return;
       let used = 0;
       while (used < window.length) {

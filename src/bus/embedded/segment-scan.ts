@@ -17,6 +17,9 @@ export interface ScanResult {
   readonly corruptAt: readonly number[];
 }
 
+/** Bytes of the segment's file; fewer where it ends. */
+export type ReadBytes = (at: number, length: number) => Promise<Buffer>;
+
 const windowBytes = 4 * 1024 * 1024;
 const magicBytes = Buffer.alloc(4);
 magicBytes.writeUInt32LE(recordMagic, 0);
@@ -28,12 +31,13 @@ magicBytes.writeUInt32LE(recordMagic, 0);
 export async function scanSegment(
   segment: Segment,
   onRecord: (envelope: Envelope, fileAt: number) => void,
+  read: ReadBytes = (at, length) => segment.readBytes(at, length),
 ): Promise<ScanResult> {
   const scan = new Scan(segment.salt, onRecord);
   const size = segment.bytes;
   let windowAt = segmentHeaderBytes;
   while (windowAt < size) {
-    const window = await segment.readBytes(windowAt, windowBytes);
+    const window = await read(windowAt, windowBytes);
     const isLast = windowAt + window.length >= size;
     const used = scan.window(window, windowAt, isLast);
     if (isLast || window.length === 0) break;

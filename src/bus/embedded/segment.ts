@@ -1,6 +1,5 @@
 import { readAround } from './damaged-media.ts';
-import { decodeEnvelope, encodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
-import type { Envelope, SegmentHeader } from './segment-format.ts';
+import { encodeSegmentHeader, segmentHeaderBytes, type SegmentHeader } from './segment-format.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import type { Storage, StorageFile } from './storage.ts';
 
@@ -36,23 +35,17 @@ export class Segment {
     this.bytes = bytes;
   }
 
-  /** Reads whole records that lie together in the file. The views share one buffer. */
-  async readRecords(
-    places: readonly { fileAt: number; bytes: number }[],
-  ): Promise<(Envelope | undefined)[]> {
-    const first = places[0];
-    const last = places.at(-1);
-    if (!first || !last) return [];
-    const bytes = await this.readBytes(first.fileAt, last.fileAt + last.bytes - first.fileAt);
-    return places.map((place) => decodeEnvelope(bytes, place.fileAt - first.fileAt, this.salt));
+  /** Sectors that the disk cannot give back are zeros. */
+  readBytes(at: number, length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, this.bytes - at)));
+    return this.readInto(bytes, at);
   }
 
-  /** Sectors that the disk cannot give back are zeros. */
-  async readBytes(at: number, length: number): Promise<Buffer> {
-    const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, this.bytes - at)));
+  /** As `readBytes`; what is read is the beginning of `into`. */
+  async readInto(into: Buffer, at: number): Promise<Buffer> {
     this.#readers++;
     try {
-      return bytes.subarray(0, await readAround(this.file, bytes, at));
+      return into.subarray(0, await readAround(this.file, into, at));
     } finally {
       this.#readers--;
       await this.#closeWhenUnused();

@@ -1,7 +1,7 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as startTls, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { certificateFacts } from './certificate-facts.ts';
-import { certificateReason, DialError } from './dial-failure.ts';
+import { certificateProblem, DialError } from './dial-failure.ts';
 import type { DialWatch } from './dial-watch.ts';
 import type { TlsIdentity, TlsTrust } from './tls-trust.ts';
 
@@ -66,10 +66,11 @@ function watchCertificate(stream: TLSSocket, watch: DialWatch | undefined): void
   if (!watch) return;
   let shown: PeerCertificate | undefined;
   stream.prependOnceListener('secure', () => (shown = stream.getPeerCertificate()));
-  const judged = (verdict: unknown): void => {
-    if (shown) watch.certificate(certificateFacts(shown, certificateReason(String(verdict))));
+  const judged = (error: unknown): void => {
+    if (shown) watch.certificate(certificateFacts(shown, certificateProblem(error)));
     shown = undefined;
   };
-  stream.once('secureConnect', () => judged(stream.authorizationError));
-  stream.once('error', (error: NodeJS.ErrnoException) => judged(error.code));
+  // What is accepted nevertheless has its error, as a code, beside it.
+  stream.once('secureConnect', () => judged({ code: stream.authorizationError }));
+  stream.once('error', judged);
 }

@@ -58,7 +58,10 @@ export class FrameBuilder {
   /** Gives a taken body's memory back when nobody reads it any more; call before the next {@link begin}. */
   recycle(body: Buffer): void {
     if (this.buffer.length > 0 || body.byteOffset !== 0) return;
-    if (body.buffer.byteLength <= recycledBytesMax) this.buffer = Buffer.from(body.buffer);
+    const { byteLength } = body.buffer;
+    // After a flood bodies are small again: thousands of drains must not keep what they needed then.
+    const isFar = byteLength > firstBytes && body.length * 8 < byteLength;
+    if (byteLength <= recycledBytesMax && !isFar) this.buffer = Buffer.from(body.buffer);
   }
 
   #grow(needed: number): void {

@@ -37,6 +37,18 @@ test('memory that was given back is used for the next body', () => {
   expect(builder.take().buffer).toBe(body.buffer);
 });
 
+test('memory that a flood needed is not kept for what comes after it', () => {
+  const builder = new FrameBuilder();
+  builder.begin({ bytesMax: Infinity, linesMax: Infinity });
+  write(builder, 'x'.repeat(100_000));
+  const large = builder.take();
+  builder.recycle(large);
+  builder.begin({ bytesMax: Infinity, linesMax: Infinity });
+  write(builder, 'small');
+  builder.recycle(builder.take());
+  expect(builder.buffer.length).toBe(0);
+});
+
 test('counters begin anew with each body', () => {
   const builder = new FrameBuilder();
   builder.begin({ bytesMax: 100, linesMax: 1 });

@@ -1,0 +1,147 @@
+import { expect, test } from 'vitest';
+import { ReadScheduler } from '../../../src/bus/embedded/read-scheduler.ts';
+import { Segment } from '../../../src/bus/embedded/segment.ts';
+import type { StorageFile } from '../../../src/bus/embedded/storage.ts';
+import { appId } from '../../../src/core/ids.ts';
+import { settle } from '../../support/fake-clock.ts';
+
+const kib = 1024;
+
+/** A file whose reads wait until they are let go. */
+class GatedFile {
+  readonly reads: { at: number; bytes: number }[] = [];
+  failure: Error | undefined;
+  isOpen = false;
+  readonly #bytes: Buffer;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  async read(into: Buffer, at: number): Promise<number> {
+    this.reads.push({ at, bytes: into.length });
+    if (!this.isOpen) await new Promise<void>((go) => this.#waiting.push(go));
+    if (this.failure) throw this.failure;
+    return this.#bytes.copy(into, 0, at);
+  }
+
+  /** Lets the oldest read go on. */
+  async step(): Promise<void> {
+    this.#waiting.shift()?.();
+    await settle();
+  }
+}
+
+function segmentOf(bytes: Buffer): { segment: Segment; file: GatedFile } {
+  const file = new GatedFile(bytes);
+  const place = { base: 0, path: 'log/0/0.log', salt: 1 };
+  return { segment: new Segment(place, file as unknown as StorageFile, bytes.length), file };
+}
+
+const bytes = Buffer.from(Array.from({ length: 4096 * kib }, (_, i) => (i >> 8) & 0xff));
+
+test('so many reads at a time, tasks as well, and never more', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = new ReadScheduler({ readsMax: 2 });
+  let tasks = 0;
+  for (let app = 1; app <= 5; app++) {
+    void scheduler.fetch(appId(app), segment, [{ fileAt: app * 100 * kib, bytes: 10 }]);
+    void scheduler.run(appId(app), async () => {
+      tasks++;
+      await file.read(Buffer.alloc(1), 0);
+      return { value: undefined, bytes: 1 };
+    });
+  }
+  for (let step = 0; step < 10; step++) {
+    await settle();
+    expect(file.waiting).toBeLessThanOrEqual(2);
+    expect(file.waiting).toBeGreaterThan(0);
+    await file.step();
+  }
+  expect(tasks).toBe(5);
+  expect(file.reads).toHaveLength(10);
+});
+
+test('an app that asks for much does not keep one that asks for little waiting', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = new ReadScheduler({ readsMax: 1 });
+  const [greedy, modest] = [appId(1), appId(2)];
+  const far = (from: number, count: number, step: number) =>
+    Array.from({ length: count }, (_, i) => ({ fileAt: from + i * step, bytes: 40 * kib }));
+  // Readers of one app, with much to read each; each of their records is a read.
+  for (let i = 0; i < 8; i++)
+    void scheduler.fetch(greedy, segment, far(i * 50 * kib, 8, 450 * kib));
+  await settle();
+  let isDone = false;
+  void scheduler
+    .fetch(modest, segment, [{ fileAt: 4000 * kib, bytes: 10 }])
+    .then(() => (isDone = true));
+  let steps = 0;
+  for (; !isDone && steps < 60; steps++) await file.step();
+  // What is under way and two quanta, of sixty-four reads.
+  expect(steps).toBeLessThanOrEqual(6);
+});
+
+test('readers of one place share one read, and each gets its own bytes', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = new ReadScheduler({ readsMax: 1 });
+  const hold = scheduler.fetch(appId(99), segment, [{ fileAt: 3000 * kib, bytes: 1 }]);
+  await settle();
+  const wanted = [1, 2, 3].map((app) =>
+    Array.from({ length: 20 }, (_, i) => ({ fileAt: (i * 3 + app) * kib, bytes: kib })),
+  );
+  const reading = wanted.map((extents, app) => scheduler.fetch(appId(app + 1), segment, extents));
+  file.isOpen = true;
+  await file.step();
+  await hold;
+  const got = await Promise.all(reading);
+  for (const [i, records] of got.entries()) {
+    const expected = wanted[i]?.map(({ fileAt }) => bytes.subarray(fileAt, fileAt + kib)) ?? [];
+    expect(Buffer.concat(records).equals(Buffer.concat(expected))).toBe(true);
+  }
+  expect(file.reads).toHaveLength(2);
+});
+
+test('what is handed out keeps no more memory than itself', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = new ReadScheduler({ readsMax: 1 });
+  const hold = scheduler.fetch(appId(3), segment, [{ fileAt: 3000 * kib, bytes: 1 }]);
+  await settle();
+  file.isOpen = true;
+  const far = scheduler.fetch(appId(1), segment, [{ fileAt: 10 * kib, bytes: 20 * kib }]);
+  const rest = scheduler.fetch(appId(2), segment, [{ fileAt: 32 * kib, bytes: 900 * kib }]);
+  await file.step();
+  await hold;
+  const [record] = await far;
+  await rest;
+  expect(file.reads.slice(1)).toEqual([{ at: 10 * kib, bytes: 922 * kib }]);
+  expect(record?.buffer.byteLength).toBeLessThan(64 * kib);
+});
+
+test('a read that fails fails for those who wait for it, and nobody else', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = new ReadScheduler({ readsMax: 1 });
+  const one = scheduler.fetch(appId(1), segment, [{ fileAt: 0, bytes: 10 }]);
+  const other = scheduler.fetch(appId(2), segment, [{ fileAt: 2000 * kib, bytes: 10 }]);
+  file.failure = new Error('gone');
+  await Promise.all([expect(one).rejects.toThrow('gone'), file.step()]);
+  file.failure = undefined;
+  await file.step();
+  expect(await other).toHaveLength(1);
+});
+
+test('fewer bytes where the file ends', async () => {
+  const { segment, file } = segmentOf(bytes.subarray(0, 100));
+  const scheduler = new ReadScheduler({ readsMax: 1 });
+  file.isOpen = true;
+  const [whole, cut] = await scheduler.fetch(appId(1), segment, [
+    { fileAt: 0, bytes: 60 },
+    { fileAt: 60, bytes: 60 },
+  ]);
+  expect([whole?.length, cut?.length]).toEqual([60, 40]);
+});
