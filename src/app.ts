@@ -7,6 +7,7 @@ import type { LogBus, StoredRecord } from './bus/bus.ts';
 import { BusMetrics } from './bus/embedded/bus-metrics.ts';
 import { lockDirectory } from './bus/embedded/directory-lock.ts';
 import { EmbeddedLog } from './bus/embedded/embedded-log.ts';
+import { logDirectory } from './bus/embedded/log-identity.ts';
 import { NodeStorage } from './bus/embedded/node-storage.ts';
 import { readCaFile } from './config/ca-file.ts';
 import type { Config } from './config/config.ts';
@@ -99,7 +100,8 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const lock = lockDirectory(dataDir);
   lifecycle.add('lock', { close: () => Promise.resolve(lock.release()) });
   const storage = new NodeStorage(dataDir);
-  const firstStart = !(await storage.list('.')).includes('log.json');
+  const names = await storage.list('.');
+  const firstStart = !names.includes('log.json');
   const admin = await createAdminServer(config.admin, {
     registry: metricsRegistry,
     logger,
@@ -113,12 +115,14 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
     openPatiently(name, open, config.process, { ...common, readiness });
   const busMetrics = new BusMetrics(metricsRegistry);
-  const keyRing = await patiently('keys', () =>
-    openKeyRing({ file: join(dataDir, 'keys') }, common),
-  );
+  // Keys are made first, then the registry, then the log: what is there says what must be there, and is not made anew.
+  const hasLog = names.includes(logDirectory);
+  const keys = { file: join(dataDir, 'keys'), mustExist: hasLog || names.includes(registryFile) };
+  const keyRing = await patiently('keys', () => openKeyRing(keys, common));
+  const registryParts = { ...common, keyRing, mustExist: hasLog };
   const registry = lifecycle.add(
     'registry',
-    await patiently('registry', () => openRegistry(config, { ...common, keyRing })),
+    await patiently('registry', () => openRegistry(config, registryParts)),
   );
   const bus = lifecycle.add(
     'bus',
@@ -206,10 +210,12 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
 
 function openRegistry(
   { registry, process: { dataDir } }: Config,
-  parts: Common & { readonly keyRing: KeyRing },
+  { mustExist, ...parts }: Common & { readonly keyRing: KeyRing; readonly mustExist: boolean },
 ): Promise<Registry> {
-  return openSqlRegistry({ ...registry, file: join(dataDir, 'registry.sqlite') }, parts);
+  return openSqlRegistry({ ...registry, file: join(dataDir, registryFile), mustExist }, parts);
 }
+
+const registryFile = 'registry.sqlite';
 
 function openBus(
   config: Config,

@@ -70,7 +70,8 @@ export class CheckpointJournal implements CheckpointStore {
       throw error;
     }
     journal.#stopTicking = parts.clock.every(options.syncEveryMs, () => {
-      journal.sync().catch(parts.failed);
+      // Whoever needs to know has been told.
+      journal.sync().catch(() => undefined);
     });
     return journal;
   }
@@ -126,6 +127,7 @@ export class CheckpointJournal implements CheckpointStore {
     } catch (error) {
       // What was to be synced may be lost although the file shows it.
       this.#isDirty = this.#isBehind = true;
+      this.#parts.failed(error);
       throw error;
     }
   }

@@ -114,6 +114,10 @@ export class PartitionLog {
     this.#sealAtBytes = options.segmentBytes;
   }
 
+  get directory(): string {
+    return this.#options.directory;
+  }
+
   get bytes(): number {
     return this.segments.reduce((sum, segment) => sum + segment.bytes, 0);
   }

@@ -196,6 +196,6 @@ export class SqlDrains implements Drains {
 }
 
 /** The drain's token stands for the row: it is as unique as the id, and known before the row is stored. */
-function drainPlace(app: AppId, token: string, field: string): Place {
+export function drainPlace(app: AppId, token: string, field: string): Place {
   return { table: 'drains', row: `${app} ${token}`, field };
 }
