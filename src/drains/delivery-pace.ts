@@ -4,7 +4,7 @@ import type { Delivery, FailureReason } from './drain.ts';
 export interface DeliveryPaceOptions {
   readonly retryBaseMs: number;
   readonly retryMsMax: number;
-  /** After how long without a failure the next one counts as the first again. */
+  /** For how long attempts have to have succeeded before the next failure counts as the first again. */
   readonly stableMs: number;
   /** How often a held drain is tried. */
   readonly holdProbeMs: number;
@@ -42,6 +42,8 @@ export interface DeliveryPace {
   /** Failures by which back-off goes: they outlive a success that does not last. */
   readonly failures: number;
   readonly failedAtMs: number;
+  /** Of the first success after a failure, on the monotonic clock: what was waited before it proves nothing. */
+  readonly succeedingSinceMs: number | undefined;
   readonly lastSuccessMs: number | undefined;
   /** The last failure, also when attempts have succeeded since. */
   readonly lastError: LastError | undefined;
@@ -54,6 +56,7 @@ export const freshPace: DeliveryPace = {
   isHeld: false,
   failures: 0,
   failedAtMs: -Infinity,
+  succeedingSinceMs: undefined,
   lastSuccessMs: undefined,
   lastError: undefined,
 };
@@ -66,31 +69,30 @@ export function afterFailure(
   options: DeliveryPaceOptions & { readonly fraction: number },
 ): DeliveryPace {
   const { kind, reason, status } = failure;
+  const { succeedingSinceMs: sinceMs } = pace;
+  const isStable = sinceMs !== undefined && now.monotonicMs - sinceMs >= options.stableMs;
+  const before = isStable ? 0 : pace.failures;
   return {
     ...pace,
-    notBeforeMs: now.monotonicMs + waitMs(pace, failure, options),
+    notBeforeMs: now.monotonicMs + waitMs(before, failure, options),
     isFailing: true,
     failure: reason,
     isHeld: kind === 'hold',
-    failures: pace.failures + 1,
+    failures: before + 1,
     failedAtMs: now.monotonicMs,
+    succeedingSinceMs: undefined,
     lastError: { reason, status, atMs: now.wallMs },
   };
 }
 
-export function afterSuccess(
-  pace: DeliveryPace,
-  now: Moment,
-  { stableMs }: DeliveryPaceOptions,
-): DeliveryPace {
-  const isStable = now.monotonicMs - pace.failedAtMs >= stableMs;
+export function afterSuccess(pace: DeliveryPace, now: Moment): DeliveryPace {
   return {
     ...pace,
     notBeforeMs: 0,
     isFailing: false,
     failure: undefined,
     isHeld: false,
-    failures: isStable ? 0 : pace.failures,
+    succeedingSinceMs: pace.succeedingSinceMs ?? now.monotonicMs,
     lastSuccessMs: now.wallMs,
   };
 }
@@ -106,11 +108,11 @@ export function failedForMs(pace: DeliveryPace, nowMs: number): number {
 }
 
 function waitMs(
-  pace: DeliveryPace,
+  failures: number,
   { kind, afterMs }: Failure,
   options: DeliveryPaceOptions & { readonly fraction: number },
 ): number {
   const { retryBaseMs: baseMs, retryMsMax: maxMs, holdProbeMs, fraction } = options;
   if (kind === 'hold') return holdProbeMs;
-  return afterMs ?? backoffMs({ baseMs, maxMs }, pace.failures, fraction);
+  return afterMs ?? backoffMs({ baseMs, maxMs }, failures, fraction);
 }

@@ -100,7 +100,7 @@ export class DrainAttempts {
   succeeded(): void {
     const { logger, ledger } = this.#parts;
     if (this.#pace.failure !== undefined) logger.info({ drainId: this.#id }, 'drain.recovered');
-    this.#pace = afterSuccess(this.#pace, this.#now(), this.#options);
+    this.#pace = afterSuccess(this.#pace, this.#now());
     ledger.recovered();
   }
 

@@ -278,11 +278,11 @@ export class DrainWorker implements Sink {
   }
 
   #state(): DrainCondition['state'] {
-    const { isHeld, failures } = this.#attempts.pace;
+    const { isHeld, isFailing } = this.#attempts.pace;
     if (this.books.isDisabled) return 'disabled';
     if (isHeld) return 'held';
     if (this.#queue.isLive) return 'live';
-    return failures > 0 ? 'lagging' : 'catching up';
+    return isFailing ? 'lagging' : 'catching up';
   }
 }
 

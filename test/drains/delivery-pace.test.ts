@@ -35,12 +35,24 @@ test('waits as long as the receiver says, and probes a held drain at its own pac
   expect(failed(held, 300_010)).toMatchObject({ isHeld: false });
 });
 
-test('a success ends the wait; back-off begins anew only when it lasts', () => {
+test('a success ends the wait; back-off begins anew only when successes have lasted', () => {
   const pace = failed(failed(freshPace, 0), 1000);
-  const early = afterSuccess(pace, at(30_999), options);
-  expect(early).toMatchObject({ notBeforeMs: 0, isFailing: false, failures: 2 });
-  expect(afterSuccess(early, at(31_000), options).failures).toBe(0);
-  expect(early).toMatchObject({ lastSuccessMs: 1_030_999, lastError: { atMs: 1_001_000 } });
+  const good = afterSuccess(pace, at(500_000));
+  expect(good).toMatchObject({ notBeforeMs: 0, isFailing: false });
+  expect(good).toMatchObject({ lastSuccessMs: 1_500_000, lastError: { atMs: 1_001_000 } });
+  expect(failed(good, 529_999).failures).toBe(3);
+  expect(failed(afterSuccess(good, at(529_999)), 530_000).failures).toBe(1);
+});
+
+test('a receiver that fails every other time is waited for as long as one that always fails', () => {
+  let pace = freshPace;
+  let nowMs = 0;
+  for (let n = 0; n < 12; n++) {
+    pace = failed(pace, nowMs);
+    nowMs = pace.notBeforeMs + 1;
+    pace = afterSuccess(pace, at(nowMs));
+  }
+  expect(failed(pace, nowMs).notBeforeMs - nowMs).toBe(150_000);
 });
 
 test('counts the time from one failure to the next, until something succeeds', () => {
@@ -48,5 +60,5 @@ test('counts the time from one failure to the next, until something succeeds', (
   expect(failedForMs(freshPace, 1000)).toBe(0);
   expect(failedForMs(pace, 5000)).toBe(4000);
   expect(failedForMs(afterWrite(pace), 5000)).toBe(4000);
-  expect(failedForMs(afterSuccess(pace, at(2000), options), 5000)).toBe(0);
+  expect(failedForMs(afterSuccess(pace, at(2000)), 5000)).toBe(0);
 });
