@@ -19,21 +19,16 @@ import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
-import type { AppId, DrainId } from './core/ids.ts';
+import type { AppId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
 import type { Service } from './core/service.ts';
+import { createDrainEvents, createDrains, urlPolicy } from './create-drains.ts';
 import { openPatiently } from './disk-patience.ts';
-import { createDrainWorker } from './drains/create-drain-worker.ts';
 import { DrainGate } from './drains/drain-gate.ts';
-import { DrainManager } from './drains/drain-manager.ts';
-import { DrainMetrics } from './drains/drain-metrics.ts';
-import { QueueBudget } from './drains/queue-budget.ts';
+import type { DrainManager } from './drains/drain-manager.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
-import { TcpQueues } from './drains/syslog/tcp-queues.ts';
-import type { OptionSeal } from './drains/batch-shape.ts';
-import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
 import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
@@ -100,6 +95,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const { metricsRegistry, logger } = common;
   const readiness = new Map<string, Pick<Service, 'problem'>>();
   readiness.set('start', { problem: () => 'starting' });
+  const late: { drains?: DrainManager } = {};
 
   const lock = lockDirectory(dataDir);
   lifecycle.add('lock', { close: () => Promise.resolve(lock.release()) });
@@ -110,6 +106,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     registry: metricsRegistry,
     logger,
     parts: () => new Map([...readiness].map(([name, part]) => [name, part.problem()])),
+    topDrains: (count) => late.drains?.largestBacklogs(count),
   });
   lifecycle.add('admin', admin);
   const door = lifecycle.add('door', new PublicServer(config.http, common));
@@ -144,19 +141,31 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     metrics: new TailMetrics(metricsRegistry),
   });
   const egress = await openEgress(config, common);
-  const drains = createDrains(config, { ...common, bus, registry, attach, egress, keyRing });
+  const mailer = createMailer(config, common);
+  const events = createDrainEvents(config, { ...common, registry, mailer }, lifecycle);
+  const drains = createDrains(config, {
+    ...common,
+    bus,
+    registry,
+    attach,
+    egress,
+    events,
+    keyRing,
+  });
   await drains.start();
+  late.drains = drains;
   const publicUrl = config.http.publicUrl ?? doorUrl;
   const controller = await createController(
     { ...config.controller, publicUrl, logsUrl: config.http.logsUrl ?? `${publicUrl}/logs` },
     {
       ...common,
       registry,
-      mailer: createMailer(config, common),
+      mailer,
       logStreams: tail,
       drainGate: new DrainGate(urlPolicy(config, egress)),
       appHead: { headOf: (app) => headOf(bus, app) },
       drainWatch: drains,
+      drainCommands: drains,
     },
   );
   lifecycle.add('controller', controller);
@@ -261,58 +270,6 @@ async function openSyslogDoors(
     close: async (signal) => void (await Promise.all(doors.map((door) => door.close(signal)))),
   });
   return Promise.all(doors.map((door) => door.listen()));
-}
-
-function createDrains(
-  config: Config,
-  parts: Common & {
-    bus: LogBus;
-    registry: Registry;
-    attach: Router['attach'];
-    egress: Egress;
-    keyRing: KeyRing;
-  },
-): DrainManager {
-  const metrics = new DrainMetrics(parts.metricsRegistry);
-  const { drains } = config;
-  const workerParts = {
-    ...parts,
-    metrics,
-    budget: new QueueBudget(drains),
-    dialer: parts.egress.dialer,
-    tcpQueues: new TcpQueues(drains.tcpQueues, parts),
-    seal: (drain: DrainId) => sealAt(parts.keyRing, drain),
-  };
-  const options = {
-    ...drains,
-    plan: { ...drains, policy: urlPolicy(config, parts.egress) },
-    drain: {
-      https: { ...drains.https, userAgent: `Logplex/spillway-${version}` },
-      syslog: drains.syslog,
-    },
-  };
-  return new DrainManager(drains.manager, {
-    ...parts,
-    metrics,
-    makeWorker: (row, books, checkpoint) =>
-      createDrainWorker(options, workerParts, { row, books, checkpoint }),
-  });
-}
-
-/** Option values in the checkpoint of a drain open for this drain alone. */
-function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
-  const place = { table: 'checkpoints', row: String(drain), field: 'options' };
-  return {
-    seal: (text) => keyRing.seal(text, place),
-    open: (sealed) => keyRing.open(sealed, place),
-  };
-}
-
-function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
-  const { plain, insecure } = config.drains.egress;
-  const { publicUrl, logsUrl } = config.http;
-  const ownUrls = [publicUrl, logsUrl].filter((url) => url !== undefined);
-  return { plain, insecure, addresses: egress.policy, ownUrls };
 }
 
 function createMailer(config: Config, common: Common): Mailer {

@@ -1,6 +1,6 @@
 /**
- * 1,000 lagging drains of 200 apps catch up together while other apps' drains are live. Usage: npm run bench:laggards;
- * see bench/README.md. Everything is on 127.0.0.1 and stops by itself, within three minutes.
+ * 1,000 lagging drains of 200 apps catch up together while other apps' drains are live.
+ * Usage: npm run bench:laggards [-- <apps> <lines each>]; see bench/README.md. Everything is on 127.0.0.1 and stops by itself, within three minutes.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
@@ -13,7 +13,8 @@ import type { LoadStream } from './paced-load.ts';
 import type { Summary } from './samples.ts';
 import { CommitTimes, rssBytes } from './watch.ts';
 
-const lagging = { apps: 200, drainsPerApp: 5, lines: 4000, perRequest: 5 };
+const [apps = '200', lines = '4000'] = process.argv.slice(2);
+const lagging = { apps: Number(apps), drainsPerApp: 5, lines: Number(lines), perRequest: 5 };
 const live = { apps: 20, perRequest: 50, everyMs: 100 };
 /** What comes for the lagging drains meanwhile, so that they have to meet a head that moves. */
 const trickle = { perRequest: 5, everyMs: 1000 };

@@ -43,8 +43,12 @@ export interface Config {
     readonly appBytesPerSecond: number;
     readonly appMessagesPerSecond: number;
   };
-  readonly drains: Omit<Bounds<'drains'>, 'egress'> & {
+  readonly drains: Omit<Bounds<'drains'>, 'egress' | 'events'> & {
     readonly egress: Bounds<'drains'>['egress'] & EgressRules;
+    readonly events: Bounds<'drains'>['events'] & {
+      /** Undefined: nobody is called. */
+      readonly webhookUrl: Secret<string> | undefined;
+    };
   };
   readonly tail: Bounds<'tail'> & {
     readonly sessionsMax: number;
@@ -178,6 +182,7 @@ function buildConfig(values: Values, env: Env): Config {
         insecure: values.egressInsecure,
         caFile: values.egressCaFile,
       },
+      events: { ...bounds.drains.events, webhookUrl: values.eventsWebhookUrl },
     },
     tail: {
       ...bounds.tail,

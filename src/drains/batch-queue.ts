@@ -16,7 +16,7 @@ export interface BatchQueueOptions
 }
 
 export interface BatchQueueParts {
-  readonly bus: LogBus;
+  readonly bus: Pick<LogBus, 'read'>;
   /** What the queues of all drains together may hold. */
   readonly budget: QueueBudget;
   readonly shapes: BatchShapes;

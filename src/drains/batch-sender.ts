@@ -1,13 +1,14 @@
 import type { Clock } from '../core/clock.ts';
 import type { DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
-import { frameId, type Cut } from './batch-cutter.ts';
+import type { Cut } from './batch-cutter.ts';
 import type { BatchQueue } from './batch-queue.ts';
 import type { ShapedCut } from './batch-shape.ts';
 import type { DrainAttempts } from './drain-attempts.ts';
 import type { DrainLedger } from './drain-ledger.ts';
-import type { DrainMetrics } from './drain-metrics.ts';
+import type { WorkerMetrics } from './drain-metrics.ts';
 import type { Batch, Delivery, Drain } from './drain.ts';
+import type { Place } from './line-source.ts';
 import type { UnconfirmedBatches } from './unconfirmed-batches.ts';
 
 export interface BatchSenderParts {
@@ -17,7 +18,8 @@ export interface BatchSenderParts {
   readonly queue: BatchQueue;
   readonly ledger: DrainLedger;
   readonly attempts: DrainAttempts;
-  readonly metrics: Pick<DrainMetrics, 'attempted'>;
+  readonly frameId: (from: Place, lines: number) => string;
+  readonly metrics: Pick<WorkerMetrics, 'attempted'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The last chance to send anything: after a failure nothing is tried again. */
@@ -62,10 +64,10 @@ export class BatchSender {
   }
 
   async #attempt(cut: ShapedCut, stop: AbortSignal): Promise<Delivery> {
-    const { clock, metrics, unconfirmed } = this.#parts;
+    const { clock, metrics, frameId, unconfirmed } = this.#parts;
     const { contentType } = cut.shape;
     const batch = {
-      id: frameId(this.#id, cut.from, cut.lines),
+      id: frameId(cut.from, cut.lines),
       to: cut.to.position,
       messages: cut.messages + (cut.overflow ? 1 : 0),
       body: cut.body,

@@ -20,11 +20,14 @@ export interface Moment {
 
 export interface LastError {
   readonly reason: FailureReason;
+  /** What the receiver answered, where it did. */
+  readonly status: number | undefined;
   readonly atMs: number;
 }
 
 export type Failure = Pick<Extract<Delivery, { kind: 'retry' | 'hold' }>, 'kind' | 'reason'> & {
   readonly afterMs?: number;
+  readonly status?: number;
 };
 
 /** How a drain's attempts have gone, and so when the next one may be. Every answer makes the next value. */
@@ -65,7 +68,7 @@ export function afterFailure(
   now: Moment,
   options: DeliveryPaceOptions & { readonly fraction: number },
 ): DeliveryPace {
-  const { kind, reason } = failure;
+  const { kind, reason, status } = failure;
   const { succeedingSinceMs: sinceMs } = pace;
   const isStable = sinceMs !== undefined && now.monotonicMs - sinceMs >= options.stableMs;
   const before = isStable ? 0 : pace.failures;
@@ -78,7 +81,7 @@ export function afterFailure(
     failures: before + 1,
     failedAtMs: now.monotonicMs,
     succeedingSinceMs: undefined,
-    lastError: { reason, atMs: now.wallMs },
+    lastError: { reason, status, atMs: now.wallMs },
   };
 }
 

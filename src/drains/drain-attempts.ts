@@ -15,11 +15,11 @@ import {
 } from './delivery-pace.ts';
 import type { Delivery, FailureReason } from './drain.ts';
 import type { DrainLedger } from './drain-ledger.ts';
-import type { DrainNotices } from './drain-notices.ts';
+import type { WorkerNotices } from './drain-notices.ts';
 
 export interface DrainAttemptsParts {
   readonly ledger: DrainLedger;
-  readonly notices: DrainNotices;
+  readonly notices: WorkerNotices;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;

@@ -6,15 +6,15 @@ import type { Cut } from './batch-cutter.ts';
 import type { ShapedCut } from './batch-shape.ts';
 import { account, newBooks, type Books, type Outcome } from './drain-books.ts';
 import { followed, lostIn, restartedAt, told } from './drain-losses.ts';
-import type { DrainMetrics } from './drain-metrics.ts';
-import type { BooksHolder, DrainNotices } from './drain-notices.ts';
+import type { WorkerMetrics } from './drain-metrics.ts';
+import type { BooksHolder, WorkerNotices } from './drain-notices.ts';
 import { KeptBooks, type KeptBooksParts } from './kept-books.ts';
 import type { Hole } from './line-source.ts';
 import type { UnconfirmedBatch } from './unconfirmed-batches.ts';
 
 export interface DrainLedgerParts extends KeptBooksParts {
-  readonly notices: Pick<DrainNotices, 'lost' | 'refused'>;
-  readonly metrics: Pick<DrainMetrics, 'accounted' | 'uncountedGap'>;
+  readonly notices: Pick<WorkerNotices, 'lost' | 'refused'>;
+  readonly metrics: Pick<WorkerMetrics, 'accounted' | 'uncountedGap'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }

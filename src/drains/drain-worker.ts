@@ -14,35 +14,42 @@ import { DrainAttempts } from './drain-attempts.ts';
 import type { Drain, FailureReason, StreamEvents } from './drain.ts';
 import type { Books } from './drain-books.ts';
 import { DrainLedger } from './drain-ledger.ts';
-import type { DrainNotices } from './drain-notices.ts';
-import type { DrainMetrics } from './drain-metrics.ts';
+import type { WorkerMetrics } from './drain-metrics.ts';
+import type { WorkerNotices } from './drain-notices.ts';
+import type { Place } from './line-source.ts';
 import type { QueueBudget } from './queue-budget.ts';
 import { UnconfirmedBatches } from './unconfirmed-batches.ts';
 
 export interface DrainWorkerOptions extends BatchQueueOptions, DeliveryPaceOptions {}
 
+/** What a worker needs of the log. */
+export type DrainLog = Pick<LogBus, 'logId' | 'partitionOf' | 'bounds' | 'read'>;
+
 export interface DrainWorkerParts {
-  readonly bus: LogBus;
+  readonly bus: DrainLog;
   /** What the queues of all drains together may hold. */
   readonly budget: QueueBudget;
   /** `events` are for drains that do not acknowledge: see `Drain`. */
   readonly makeDrain: (events: StreamEvents) => { drain: Drain; isStream: boolean };
   readonly shapes: BatchShapes;
+  readonly frameId: (from: Place, lines: number) => string;
   /** Writes the drain's checkpoint entry; survives `kill -9` once it resolves. */
   readonly checkpoint: (books: Books | null) => Promise<void>;
-  readonly notices: DrainNotices;
+  readonly notices: WorkerNotices;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
-  readonly metrics: DrainMetrics;
+  readonly metrics: WorkerMetrics;
 }
 
 /** What the owner may know of a drain's condition. */
 export interface DrainCondition {
-  readonly state: 'live' | 'lagging' | 'catching up' | 'held' | 'disabled';
+  readonly state: 'live' | 'lagging' | 'catching up' | 'held' | 'paused' | 'disabled';
   readonly lastSuccessMs: number | undefined;
   /** The last failure, also when attempts have succeeded since. */
   readonly lastError: LastError | undefined;
+  /** The last attempt of which anything is known has failed. */
+  readonly isFailing: boolean;
   readonly nextAttemptMs: number | undefined;
 }
 
@@ -106,8 +113,9 @@ export class DrainWorker implements Sink {
 
   get condition(): DrainCondition {
     const { pace, nextAttemptMs } = this.#attempts;
-    const { lastSuccessMs, lastError } = pace;
-    return { state: this.#state(), lastSuccessMs, lastError, nextAttemptMs };
+    const { lastSuccessMs, lastError, failure } = pace;
+    const isFailing = failure !== undefined;
+    return { state: this.#state(), lastSuccessMs, lastError, isFailing, nextAttemptMs };
   }
 
   get queuedBytes(): number {

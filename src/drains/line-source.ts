@@ -36,7 +36,7 @@ export interface LineSourceOptions {
  */
 export class LineSource implements QueueHolder {
   readonly #options: LineSourceOptions;
-  readonly #bus: LogBus;
+  readonly #bus: Pick<LogBus, 'read'>;
   readonly #app: AppId;
   readonly #budget: QueueBudget;
   readonly #released: () => void;
@@ -56,7 +56,7 @@ export class LineSource implements QueueHolder {
   constructor(
     options: LineSourceOptions,
     parts: {
-      bus: LogBus;
+      bus: Pick<LogBus, 'read'>;
       app: AppId;
       budget: QueueBudget;
       from: Place;

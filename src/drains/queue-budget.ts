@@ -59,10 +59,14 @@ export class QueueBudget {
     }
   }
 
-  /** How much a laggard should read at once, when it may have `bytesMax`: its share, twice over. */
+  /**
+   * How much a laggard should read at once, when it may have `bytesMax`: its share, twice over. A power of two, so
+   * that drains of one app go on asking for the same pages while others turn live.
+   */
   pageBytes(bytesMax: number): number {
     const share = this.#options.queuesBytesMax / (2 * Math.max(1, this.#laggards));
-    return Math.min(bytesMax, Math.max(pageBytesMin, Math.floor(share)));
+    const rounded = 2 ** Math.floor(Math.log2(Math.max(1, share)));
+    return Math.min(bytesMax, Math.max(pageBytesMin, rounded));
   }
 
   #largest(): QueueHolder | undefined {

@@ -56,7 +56,7 @@ test('lets laggards read smaller pages the more of them there are', () => {
   const first = new Holder(budget, false);
   expect(budget.pageBytes(mib)).toBe(mib);
   const others = Array.from({ length: 999 }, () => new Holder(budget, false));
-  expect(budget.pageBytes(mib)).toBe(Math.floor((256 * mib) / 2000));
+  expect(budget.pageBytes(mib)).toBe(mib / 8);
   for (const other of others) budget.leave(other);
   expect(budget.pageBytes(mib)).toBe(mib);
   first.isLive = true;

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { DependencyError } from '../../src/core/errors.ts';
 import { rejectedTotal } from '../../src/core/record.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { frame, textsOf } from '../support/records.ts';
 import {
   basic,
@@ -634,4 +635,28 @@ test('finishes what is on its way when it closes, and admits nothing more', asyn
   await closing;
   expect(await texts(harness)).toEqual(['a']);
   storing.close();
+});
+
+test('an idle door has no timer', async () => {
+  class CountingClock extends FakeClock {
+    sweeps = 0;
+
+    override every(ms: number, task: () => void): () => void {
+      return super.every(ms, () => {
+        if (ms < 1000) this.sweeps++;
+        task();
+      });
+    }
+  }
+  const clock = new CountingClock();
+  await using harness = await startIngest({}, { clock });
+  await post(harness, frame('a'));
+  await clock.advance(1000);
+  const swept = clock.sweeps;
+  expect(swept).toBeGreaterThan(0);
+  await clock.advance(10_000);
+  expect(clock.sweeps).toBe(swept);
+  await post(harness, frame('b'));
+  await clock.advance(1000);
+  expect(clock.sweeps).toBeGreaterThan(swept);
 });

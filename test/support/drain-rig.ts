@@ -3,7 +3,7 @@ import { systemChance } from '../../src/core/chance.ts';
 import { appId, drainId } from '../../src/core/ids.ts';
 import { formatPosition } from '../../src/core/position.ts';
 import { Secret } from '../../src/core/secret.ts';
-import { createDrainWorker } from '../../src/drains/create-drain-worker.ts';
+import { createDrainMachine, createDrainNotices } from '../../src/drains/create-drain-worker.ts';
 import { newBooks } from '../../src/drains/drain-books.ts';
 import { DrainMetrics } from '../../src/drains/drain-metrics.ts';
 import type { DrainWorker, DrainWorkerOptions } from '../../src/drains/drain-worker.ts';
@@ -49,42 +49,46 @@ export class DrainRig implements AsyncDisposable {
     if (!parsed.ok) throw new Error(parsed.problems.join());
     const position = { logId: bus.logId, partition: 0, offset: 0, line: 0 };
     const batch = { bytesMax: 100_000, linesMax: 500, waitMsMax: 10 };
-    this.worker = createDrainWorker(
-      {
-        worker: { ...workerDefaults, retryBaseMs: 10, retryMsMax: 20, ...options.worker },
-        noticeIntervalMs: 10_000,
-        plan: { policy, httpsBatch: batch, syslogBatch: batch },
-        drain: {
-          https: { ...httpsOptions, ...options.https },
-          syslog: { ...syslogOptions, ...options.syslog },
-        },
+    const made = {
+      worker: { ...workerDefaults, retryBaseMs: 10, retryMsMax: 20, ...options.worker },
+      noticeIntervalMs: 10_000,
+      replayFailMsMax: 3_600_000,
+      plan: { policy, httpsBatch: batch, syslogBatch: batch },
+      drain: {
+        https: { ...httpsOptions, ...options.https },
+        syslog: { ...syslogOptions, ...options.syslog },
       },
-      {
-        bus,
-        clock,
-        dialer,
-        budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
-        tcpQueues: new TcpQueues({ readingGapMs: 10 }, { clock }),
-        chance: systemChance,
-        logger: silentLogger,
-        metrics: new DrainMetrics(new Registry()),
-        seal: () => ({ seal: (text) => text, open: (text) => text }),
-      },
-      {
-        row: {
-          id: drainId(7),
-          app: appId(1),
-          token: 'd.token',
-          url: new Secret(parsed.target.canonical),
-          masked: parsed.target.masked,
-          options: parsed.options,
-          start: { position: formatPosition(position), appSeq: 0 },
-          createdAtMs: 0,
-        },
-        books: newBooks({ position, seq: 0 }, clock.nowMs()),
-        checkpoint: () => Promise.resolve(),
-      },
-    );
+    };
+    const parts = {
+      bus,
+      clock,
+      dialer,
+      budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
+      tcpQueues: new TcpQueues({ readingGapMs: 10 }, { clock }),
+      chance: systemChance,
+      logger: silentLogger,
+      metrics: new DrainMetrics(new Registry()),
+      seal: () => ({ seal: (text: string) => text, open: (text: string) => text }),
+    };
+    const row = {
+      id: drainId(7),
+      app: appId(1),
+      token: 'd.token',
+      url: new Secret(parsed.target.canonical),
+      masked: parsed.target.masked,
+      options: parsed.options,
+      start: { position: formatPosition(position), appSeq: 0 },
+      createdAtMs: 0,
+      isPaused: false,
+      resumes: 0,
+    };
+    const drain = {
+      row,
+      books: newBooks({ position, seq: 0 }, clock.nowMs()),
+      checkpoint: () => Promise.resolve(),
+      notices: createDrainNotices(made, parts, row),
+    };
+    this.worker = createDrainMachine(made, parts, drain).worker;
     const subscription = bus.subscribe({
       assigned: () => undefined,
       revoked: () => undefined,

@@ -18,6 +18,11 @@ export class DialError extends Error {
   }
 }
 
+/** What is wrong with a certificate, of the error that it makes, in the words of L14; undefined when it is fine. */
+export function certificateProblem(error: unknown): string | undefined {
+  return certificateReason(codeOf(error), messageOf(error));
+}
+
 /** Of an error while the TCP connection was being opened. */
 export function classifyConnectError(error: unknown): DialFailure {
   return { reason: codeOf(error) === 'ETIMEDOUT' ? 'timeout' : 'connect' };

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
@@ -81,6 +82,46 @@ test.each([
   });
   expect(receiver.messages).toEqual([]);
   expect((await dial({ ...target, tls: { verify: false } })).ok).toBe(true);
+});
+
+test.each([
+  ['fine', authority.issue(), { issuer: 'Test Authority', problem: undefined }],
+  [
+    'expired',
+    authority.issue({ fromDays: -10, toDays: -1 }),
+    { issuer: 'Test Authority', problem: 'expired' },
+  ],
+  [
+    'for another host',
+    authority.issue({ hosts: ['example.com'] }),
+    { issuer: 'Test Authority', problem: 'hostname mismatch' },
+  ],
+  ['self-signed', selfSigned(), { issuer: 'receiver', problem: 'self-signed' }],
+  [
+    'of an unknown authority',
+    otherAuthority.issue(),
+    { issuer: 'Other Authority', problem: 'unknown authority' },
+  ],
+])('whoever watches sees the certificate that is %s', async (_, credentials, facts) => {
+  await using receiver = await SyslogReceiver.listen(credentials);
+  const target = { host: '127.0.0.1', port: receiver.port };
+  const expiresAtMs = Date.parse(new X509Certificate(credentials.cert).validTo);
+  const { dialer } = testEgress({ extraPem: authority.pem });
+  for (const verify of [true, false]) {
+    const seen: unknown[] = [];
+    const result = await dialer.connect({ ...target, tls: { verify } }, never, {
+      done: (step) => void seen.push(step),
+      certificate: (shown) => void seen.push(shown),
+    });
+    if (result.ok) result.dialled.stream.destroy();
+    const isOver = verify && facts.problem !== undefined;
+    expect(seen).toEqual([
+      'resolve',
+      'connect',
+      { ...facts, expiresAtMs },
+      ...(isOver ? [] : ['tls']),
+    ]);
+  }
 });
 
 test('an intermediate that the receiver shows is followed to its root', async () => {

@@ -1,5 +1,6 @@
 import type { LogBus, StoredRecord } from '../../../src/bus/bus.ts';
 import type { Clock } from '../../../src/core/clock.ts';
+import { frameId } from '../../../src/drains/batch-cutter.ts';
 import type { BatchShape, BatchShapes } from '../../../src/drains/batch-shape.ts';
 import type { Books } from '../../../src/drains/drain-books.ts';
 import type { Drain, StreamEvents } from '../../../src/drains/drain.ts';
@@ -90,7 +91,8 @@ export class SimulatedDrain {
         clock,
         chance: random,
         logger: silentLogger,
-        metrics,
+        metrics: metrics.of('https'),
+        frameId: (from, lines) => frameId(this.options.id, from, lines),
         shapes: this.#shapes(),
         makeDrain: (events) => this.#dial(life, events),
         checkpoint: (changed) => this.#checkpoint(life, changed),
