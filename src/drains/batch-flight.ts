@@ -98,7 +98,7 @@ export class BatchFlight {
 
   /** Resolves when nothing is being sent. */
   async settled(): Promise<void> {
-    await Promise.all(this.#batches.map(({ attempt }) => attempt));
+    await Promise.all(this.#batches.flatMap(({ attempt }) => attempt ?? []));
   }
 
   /**
