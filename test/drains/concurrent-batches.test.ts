@@ -13,11 +13,11 @@ class SlowReceiver {
   readonly kit: WorkerKit;
   readonly #waiting = new Map<string, (delivery: Delivery) => void>();
 
-  constructor(concurrency: number, options: Partial<DrainWorkerOptions> = {}) {
+  constructor(concurrency: number, options: Partial<DrainWorkerOptions> = {}, isStarted = true) {
     this.kit = new WorkerKit({ batchMsMax: 0, batchLinesMax: 1, concurrency, ...options });
     this.kit.drain.answer = (batch) =>
       new Promise((resolve) => this.#waiting.set(textOf(batch), resolve));
-    this.kit.worker.start();
+    if (isStarted) this.kit.worker.start();
   }
 
   /** What has been asked and not answered. */
@@ -150,6 +150,18 @@ test('a drain that is disabled has dropped what it did not deliver, and only tha
   expect(isDisabled).toBe(true);
   expect(counts).toMatchObject({ delivered: 1, dropped: 2 });
   expect(await receiver.imbalance()).toBe(0);
+});
+
+test('of several at once one tells what is lost', async () => {
+  const receiver = new SlowReceiver(3, {}, false);
+  await receiver.append('a', 'b', 'c', 'd');
+  receiver.kit.bus.dropBefore(0, 1);
+  receiver.kit.worker.start();
+  await receiver.kit.clock.advance(0);
+  expect(receiver.sent).toEqual([
+    expect.stringMatching(/^Error L10 .*: 1 messages dropped/),
+    ...['c', 'd'],
+  ]);
 });
 
 test('pieces of a batch come before those that were ahead of them', async () => {
