@@ -14,7 +14,6 @@ import { version } from './config/version.ts';
 import { createController } from './controller/controller.ts';
 import type { Mailer } from './controller/mail/mailer.ts';
 import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
-import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
@@ -148,7 +147,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     {
       ...common,
       registry,
-      mailer: createMailer(config, common),
+      mailer: await createMailer(config, common),
       logStreams: tail,
       drainGate: new DrainGate(urlPolicy(config, egress)),
       appHead: { headOf: (app) => headOf(bus, app) },
@@ -307,9 +306,13 @@ function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
   return { plain, insecure, addresses: egress.policy };
 }
 
-function createMailer(config: Config, common: Common): Mailer {
+async function createMailer(config: Config, common: Common): Promise<Mailer> {
   const { smtpUrl, mailFrom: from, mailWaitMsMax, outboxFilesMax } = config.controller;
-  if (smtpUrl) return new SmtpMailer({ url: smtpUrl, from, waitMsMax: mailWaitMsMax });
+  if (smtpUrl) {
+    // Its library takes memory that a process without a mail server has better uses for.
+    const { SmtpMailer } = await import('./controller/mail/smtp-mailer.ts');
+    return new SmtpMailer({ url: smtpUrl, from, waitMsMax: mailWaitMsMax });
+  }
   const directory = join(config.process.dataDir, 'outbox');
   return new OutboxMailer({ directory, from, filesMax: outboxFilesMax }, common);
 }
