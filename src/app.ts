@@ -7,6 +7,7 @@ import type { LogBus, StoredRecord } from './bus/bus.ts';
 import { BusMetrics } from './bus/embedded/bus-metrics.ts';
 import { lockDirectory } from './bus/embedded/directory-lock.ts';
 import { EmbeddedLog } from './bus/embedded/embedded-log.ts';
+import { logDirectory } from './bus/embedded/log-identity.ts';
 import { NodeStorage } from './bus/embedded/node-storage.ts';
 import { readCaFile } from './config/ca-file.ts';
 import type { Config } from './config/config.ts';
@@ -17,21 +18,16 @@ import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
-import type { AppId, DrainId } from './core/ids.ts';
+import type { AppId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
 import type { Service } from './core/service.ts';
+import { createDrainEvents, createDrains, urlPolicy } from './create-drains.ts';
 import { openPatiently } from './disk-patience.ts';
-import { createDrainWorker } from './drains/create-drain-worker.ts';
 import { DrainGate } from './drains/drain-gate.ts';
-import { DrainManager } from './drains/drain-manager.ts';
-import { DrainMetrics } from './drains/drain-metrics.ts';
-import { QueueBudget } from './drains/queue-budget.ts';
+import type { DrainManager } from './drains/drain-manager.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
-import { TcpQueues } from './drains/syslog/tcp-queues.ts';
-import type { OptionSeal } from './drains/batch-shape.ts';
-import type { DrainUrlPolicy } from './drains/url/drain-url.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
 import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
@@ -98,15 +94,18 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const { metricsRegistry, logger } = common;
   const readiness = new Map<string, Pick<Service, 'problem'>>();
   readiness.set('start', { problem: () => 'starting' });
+  const late: { drains?: DrainManager } = {};
 
   const lock = lockDirectory(dataDir);
   lifecycle.add('lock', { close: () => Promise.resolve(lock.release()) });
   const storage = new NodeStorage(dataDir);
-  const firstStart = !(await storage.list('.')).includes('log.json');
+  const names = await storage.list('.');
+  const firstStart = !names.includes('log.json');
   const admin = await createAdminServer(config.admin, {
     registry: metricsRegistry,
     logger,
     parts: () => new Map([...readiness].map(([name, part]) => [name, part.problem()])),
+    topDrains: (count) => late.drains?.largestBacklogs(count),
   });
   lifecycle.add('admin', admin);
   const door = lifecycle.add('door', new PublicServer(config.http, common));
@@ -115,12 +114,14 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
     openPatiently(name, open, config.process, { ...common, readiness });
   const busMetrics = new BusMetrics(metricsRegistry);
-  const keyRing = await patiently('keys', () =>
-    openKeyRing({ file: join(dataDir, 'keys') }, common),
-  );
+  // Keys are made first, then the registry, then the log: what is there says what must be there, and is not made anew.
+  const hasLog = names.includes(logDirectory);
+  const keys = { file: join(dataDir, 'keys'), mustExist: hasLog || names.includes(registryFile) };
+  const keyRing = await patiently('keys', () => openKeyRing(keys, common));
+  const registryParts = { ...common, keyRing, mustExist: hasLog };
   const registry = lifecycle.add(
     'registry',
-    await patiently('registry', () => openRegistry(config, { ...common, keyRing })),
+    await patiently('registry', () => openRegistry(config, registryParts)),
   );
   const bus = lifecycle.add(
     'bus',
@@ -139,19 +140,31 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     metrics: new TailMetrics(metricsRegistry),
   });
   const egress = await openEgress(config, common);
-  const drains = createDrains(config, { ...common, bus, registry, attach, egress, keyRing });
+  const mailer = await createMailer(config, common);
+  const events = createDrainEvents(config, { ...common, registry, mailer }, lifecycle);
+  const drains = createDrains(config, {
+    ...common,
+    bus,
+    registry,
+    attach,
+    egress,
+    events,
+    keyRing,
+  });
   await drains.start();
+  late.drains = drains;
   const publicUrl = config.http.publicUrl ?? doorUrl;
   const controller = await createController(
     { ...config.controller, publicUrl, logsUrl: config.http.logsUrl ?? `${publicUrl}/logs` },
     {
       ...common,
       registry,
-      mailer: await createMailer(config, common),
+      mailer,
       logStreams: tail,
       drainGate: new DrainGate(urlPolicy(config, egress)),
       appHead: { headOf: (app) => headOf(bus, app) },
       drainWatch: drains,
+      drainCommands: drains,
     },
   );
   lifecycle.add('controller', controller);
@@ -196,10 +209,12 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
 
 function openRegistry(
   { registry, process: { dataDir } }: Config,
-  parts: Common & { readonly keyRing: KeyRing },
+  { mustExist, ...parts }: Common & { readonly keyRing: KeyRing; readonly mustExist: boolean },
 ): Promise<Registry> {
-  return openSqlRegistry({ ...registry, file: join(dataDir, 'registry.sqlite') }, parts);
+  return openSqlRegistry({ ...registry, file: join(dataDir, registryFile), mustExist }, parts);
 }
+
+const registryFile = 'registry.sqlite';
 
 function openBus(
   config: Config,
@@ -254,56 +269,6 @@ async function openSyslogDoors(
     close: async (signal) => void (await Promise.all(doors.map((door) => door.close(signal)))),
   });
   return Promise.all(doors.map((door) => door.listen()));
-}
-
-function createDrains(
-  config: Config,
-  parts: Common & {
-    bus: LogBus;
-    registry: Registry;
-    attach: Router['attach'];
-    egress: Egress;
-    keyRing: KeyRing;
-  },
-): DrainManager {
-  const metrics = new DrainMetrics(parts.metricsRegistry);
-  const { drains } = config;
-  const workerParts = {
-    ...parts,
-    metrics,
-    budget: new QueueBudget(drains),
-    dialer: parts.egress.dialer,
-    tcpQueues: new TcpQueues(drains.tcpQueues, parts),
-    seal: (drain: DrainId) => sealAt(parts.keyRing, drain),
-  };
-  const options = {
-    ...drains,
-    plan: { ...drains, policy: urlPolicy(config, parts.egress) },
-    drain: {
-      https: { ...drains.https, userAgent: `Logplex/spillway-${version}` },
-      syslog: drains.syslog,
-    },
-  };
-  return new DrainManager(drains.manager, {
-    ...parts,
-    metrics,
-    makeWorker: (row, books, checkpoint) =>
-      createDrainWorker(options, workerParts, { row, books, checkpoint }),
-  });
-}
-
-/** Option values in the checkpoint of a drain open for this drain alone. */
-function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
-  const place = { table: 'checkpoints', row: String(drain), field: 'options' };
-  return {
-    seal: (text) => keyRing.seal(text, place),
-    open: (sealed) => keyRing.open(sealed, place),
-  };
-}
-
-function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
-  const { plain, insecure } = config.drains.egress;
-  return { plain, insecure, addresses: egress.policy };
 }
 
 async function createMailer(config: Config, common: Common): Promise<Mailer> {

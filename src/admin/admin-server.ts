@@ -14,6 +14,8 @@ export interface AdminParts {
   readonly registry: Registry;
   /** Name of each part that readiness depends on → why it cannot serve now, or undefined. Must not wait. */
   readonly parts: () => ReadonlyMap<string, string | undefined>;
+  /** The drains with the most lines in front of them, as JSON has them; undefined during the start. */
+  readonly topDrains: (count: number) => Promise<readonly object[]> | undefined;
   readonly logger: Logger;
 }
 
@@ -26,7 +28,8 @@ export interface AdminServer {
 /**
  * The operator's door. `GET /healthz`: this process turns its event loop, whatever else is down.
  * `GET /readyz`: 200 when it can do its work, else 503; names its parts as `{status, parts: {name: 'ok' | reason}}`.
- * `GET /metrics`: Prometheus' text format. Resolves when it listens.
+ * `GET /metrics`: Prometheus' text format. `GET /drains?top=n`: the n drains with the largest backlogs, without their
+ * URLs. Resolves when it listens.
  */
 export async function createAdminServer(
   options: AdminOptions,
@@ -56,7 +59,7 @@ interface Reply {
 
 async function answer(request: IncomingMessage, parts: AdminParts): Promise<Reply> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'use GET\n');
-  const [path] = (request.url ?? '').split('?', 1);
+  const [path, query] = (request.url ?? '').split('?', 2);
   switch (path) {
     case '/healthz':
       return text(200, 'ok\n');
@@ -66,8 +69,10 @@ async function answer(request: IncomingMessage, parts: AdminParts): Promise<Repl
       const body = await parts.registry.metrics();
       return { status: 200, type: parts.registry.contentType, body };
     }
+    case '/drains':
+      return drains(parts, new URLSearchParams(query));
     default:
-      return text(404, 'not found: /metrics, /healthz and /readyz are here\n');
+      return text(404, 'not found: /metrics, /healthz, /readyz and /drains are here\n');
   }
 }
 
@@ -76,6 +81,15 @@ function readiness(parts: ReadonlyMap<string, string | undefined>): Reply {
   const named = Object.fromEntries([...parts].map(([name, problem]) => [name, problem ?? 'ok']));
   const body = `${JSON.stringify({ status: ready ? 'ready' : 'not ready', parts: named })}\n`;
   return { status: ready ? 200 : 503, type: 'application/json', body };
+}
+
+async function drains(parts: AdminParts, query: URLSearchParams): Promise<Reply> {
+  const top = query.get('top') ?? '20';
+  if (!/^\d{1,4}$/.test(top)) return text(400, 'top must be a number below 10000\n');
+  const list = await parts.topDrains(Number(top));
+  if (!list) return text(503, 'starting\n');
+  const body = `${JSON.stringify({ drains: list })}\n`;
+  return { status: 200, type: 'application/json', body };
 }
 
 function text(status: number, body: string): Reply {

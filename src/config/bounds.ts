@@ -155,6 +155,34 @@ export const bounds = {
     manager: {
       /** A registry that could not be read is read again after this. */
       retryMs: 1 * secondMs,
+      /** A pause or a change of options: what is under way may come to an end, so that it is not sent twice. */
+      handoverMsMax: 5 * secondMs,
+      /** Longer than most receivers are mended in, and long before the drain is disabled. */
+      failingMs: 24 * hourMs,
+      /** Each reads the log beside everything else. */
+      replaysMax: 20,
+      testsMax: 20,
+      /** An owner's command is answered with its effect; where that takes longer, without. */
+      settleMsMax: 6 * secondMs,
+    },
+    /** An hour of nothing but failures: whoever asked for the replay has gone home. */
+    replayFailMsMax: 1 * hourMs,
+    probe: {
+      /** All steps: longer than the limits of each kind of drain for its own. */
+      probeMsMax: 30 * secondMs,
+    },
+    /** Mails and webhook calls about the state of drains, each. */
+    events: {
+      pendingMax: 1_000,
+      triesMax: 5,
+      retryBaseMs: 5 * secondMs,
+      retryMsMax: 5 * minuteMs,
+      sendMsMax: 30 * secondMs,
+      /** Of one drain and kind: one that comes and goes must not fill a mailbox. */
+      intervalMs: 1 * hourMs,
+      remembersMax: 100_000,
+      /** Nobody needs the body of an answer. */
+      responseBytesMax: 64 * kib,
     },
     /** At most one notice per drain and code in this time. */
     noticeIntervalMs: 10 * secondMs,
@@ -173,6 +201,9 @@ export const bounds = {
       /** Nobody needs the body of an answer, and a hostile receiver may send one without end. */
       responseBytesMax: 64 * kib,
       responseBodyMsMax: 2 * secondMs,
+      /** What `Retry-After` may ask for: no hammering, and no drain that is silent for a day. */
+      retryAfterMsMin: 1 * secondMs,
+      retryAfterMsMax: 15 * minuteMs,
     },
     syslog: {
       /** What a peer may not have read yet when the connection breaks: sent again. */
@@ -183,6 +214,9 @@ export const bounds = {
       stallMsMax: 18 * secondMs,
       /** As logplex renews its own: a name that changes its address is followed within this. */
       connectionMsMax: 5 * hourMs,
+      /** Lines go on over the old connection while another is opened; ten tries before there is a pause. */
+      renewAheadMs: 10 * minuteMs,
+      renewRetryMs: 1 * minuteMs,
       /** A receiver with a backlog to read needs a while to answer our FIN; unanswered, all of it is sent again. */
       finMsMax: 5 * secondMs,
       /** Each look parses the kernel's table of all connections. */
@@ -256,6 +290,8 @@ export const bounds = {
     },
     /** Mails that somebody can have sent. */
     mailAttempts: { windowMs: 1 * hourMs, perPairMax: 5, perAccountMax: 10, perAddressMax: 50 },
+    /** Tests of drains; each makes a connection to somebody else's machine. */
+    drainTests: { windowMs: 1 * minuteMs, perPairMax: 10, perAccountMax: 20, perAddressMax: 60 },
     attemptEntriesMax: 100_000,
     /** Mails that wait for the mail server. */
     mailsPendingMax: 1_000,

@@ -43,8 +43,12 @@ export interface Config {
     readonly appBytesPerSecond: number;
     readonly appMessagesPerSecond: number;
   };
-  readonly drains: Omit<Bounds<'drains'>, 'egress'> & {
+  readonly drains: Omit<Bounds<'drains'>, 'egress' | 'events'> & {
     readonly egress: Bounds<'drains'>['egress'] & EgressRules;
+    readonly events: Bounds<'drains'>['events'] & {
+      /** Undefined: nobody is called. */
+      readonly webhookUrl: Secret<string> | undefined;
+    };
   };
   readonly tail: Bounds<'tail'> & {
     readonly sessionsMax: number;
@@ -72,6 +76,8 @@ interface SyslogDoors {
 interface EgressRules {
   /** Networks in CIDR form, reachable although they are not public. */
   readonly allow: readonly string[];
+  /** The same, not reachable although they are public. */
+  readonly deny: readonly string[];
   readonly plain: boolean;
   readonly insecure: boolean;
   readonly caFile: string | undefined;
@@ -171,10 +177,12 @@ function buildConfig(values: Values, env: Env): Config {
       egress: {
         ...bounds.drains.egress,
         allow: values.egressAllow,
+        deny: values.egressDeny,
         plain: values.egressPlain,
         insecure: values.egressInsecure,
         caFile: values.egressCaFile,
       },
+      events: { ...bounds.drains.events, webhookUrl: values.eventsWebhookUrl },
     },
     tail: {
       ...bounds.tail,

@@ -106,6 +106,18 @@ export const smtpUrl: ValueParser<Secret<string>> = (text) => {
   return value(new Secret(text));
 };
 
+/** An http or https URL, perhaps with credentials and a query. Never repeated in a problem. */
+export const secretHttpUrl: ValueParser<Secret<string>> = (text) => {
+  const url = parseUrl(text);
+  if (!url || !['http:', 'https:'].includes(url.protocol)) {
+    return problem('is not an http or https URL');
+  }
+  if (url.hash !== '') return problem('must not hold a fragment');
+  return isDecodable(url.username) && isDecodable(url.password)
+    ? value(new Secret(text))
+    : problem('holds credentials that are not percent-encoded');
+};
+
 /** A comma list of networks in CIDR form; a lone address is the network of that address. */
 export const networks: ValueParser<readonly string[]> = (text) => {
   const parts = text.split(/[\s,]+/).filter((part) => part !== '');
@@ -146,6 +158,15 @@ function quote(text: string): string {
 
 function parseUrl(text: string): URL | undefined {
   return hasControlBytes(text) || !URL.canParse(text) ? undefined : new URL(text);
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function hasControlBytes(text: string): boolean {

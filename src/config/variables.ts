@@ -7,6 +7,7 @@ import {
   networks,
   oneOf,
   plainText,
+  secretHttpUrl,
   smtpUrl,
   wholeNumber,
   type ValueParser,
@@ -153,6 +154,12 @@ export const variables = {
     'comma list of networks that drains may reach although they are not public, on any port',
     networks,
   ),
+  egressDeny: withDefault(
+    'SPILLWAY_EGRESS_DENY',
+    '',
+    'comma list of networks that drains may not reach although they are public: your own',
+    networks,
+  ),
   egressPlain: withDefault(
     'SPILLWAY_EGRESS_PLAIN',
     '0',
@@ -224,6 +231,12 @@ export const variables = {
     'spillway@ the host of the public URL',
     'sender of our mail',
     plainText,
+  ),
+  eventsWebhookUrl: optional(
+    'SPILLWAY_EVENTS_WEBHOOK_URL',
+    'no calls',
+    'http or https URL, with credentials if need be, that is told when a drain is held, fails, is disabled or recovers',
+    secretHttpUrl,
   ),
   logLevel: withDefault(
     'SPILLWAY_LOG_LEVEL',

@@ -3,7 +3,7 @@ import { Counter, Histogram, type Registry as MetricsRegistry } from 'prom-clien
 export type { MetricsRegistry };
 
 const statusClasses = ['2xx', '3xx', '4xx', '5xx'] as const;
-const limitedWhats = ['password', 'mail', 'code'] as const;
+const limitedWhats = ['password', 'mail', 'code', 'drain_test'] as const;
 export type LimitedWhat = (typeof limitedWhats)[number];
 
 export class ControllerMetrics {

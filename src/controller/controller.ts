@@ -6,18 +6,25 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Registry } from '../registry/registry.ts';
 import { Access } from './access.ts';
+import { Allowance } from './allowance.ts';
 import { AttemptLimiter, type AttemptLimits } from './attempt-limiter.ts';
-import type { AppHead, DrainGate, DrainWatch, LogStreams } from './controller-parts.ts';
+import type {
+  AppHead,
+  DrainCommands,
+  DrainGate,
+  DrainWatch,
+  LogStreams,
+} from './controller-parts.ts';
 import { ControllerMetrics, type MetricsRegistry } from './controller-metrics.ts';
 import { bodyParser, errorAnswer, requestRules, withoutOrigin } from './http-rules.ts';
 import { LogUpgrade } from './log-upgrade.ts';
-import { MailAllowance } from './mail-allowance.ts';
 import { BackgroundMail } from './mail/background-mail.ts';
 import type { Mailer } from './mail/mailer.ts';
 import { PasswordCheck } from './password-check.ts';
 import { Passwords, type PasswordsOptions } from './passwords.ts';
 import { accountRoutes } from './routes/account-routes.ts';
 import { appRoutes } from './routes/app-routes.ts';
+import { drainCommandRoutes } from './routes/drain-command-routes.ts';
 import { drainRoutes } from './routes/drain-routes.ts';
 import { emailChangeRoutes } from './routes/email-change-routes.ts';
 import { logRoutes } from './routes/log-routes.ts';
@@ -39,6 +46,8 @@ export interface ControllerOptions {
   readonly passwordAttempts: AttemptLimits;
   /** Mails that somebody can have sent. */
   readonly mailAttempts: AttemptLimits;
+  /** Tests of drains; the account is the app. */
+  readonly drainTests: AttemptLimits;
   readonly attemptEntriesMax: number;
   readonly mailsPendingMax: number;
   /** Addresses or networks whose `X-Forwarded-For` is believed. */
@@ -52,6 +61,7 @@ export interface ControllerParts {
   readonly drainGate: DrainGate;
   readonly appHead: AppHead;
   readonly drainWatch: DrainWatch;
+  readonly drainCommands: DrainCommands;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
@@ -117,10 +127,13 @@ function addRoutes(
     new AttemptLimiter({ ...limits, entriesMax: options.attemptEntriesMax }, parts);
   const passwords = new Passwords(options.passwords, parts);
   const attempts = limiter(options.passwordAttempts);
-  const mailAllowance = new MailAllowance({ ...parts, limiter: limiter(options.mailAttempts) });
+  const allowance = (what: 'mail' | 'drain_test', limits: AttemptLimits): Allowance =>
+    new Allowance({ ...parts, what, limiter: limiter(limits) });
+  const mailAllowance = allowance('mail', options.mailAttempts);
+  const testAllowance = allowance('drain_test', options.drainTests);
   const signup = new Signup({ ...parts, passwords, mailAllowance });
   const passwordCheck = new PasswordCheck({ ...parts, passwords, attempts });
-  const all = { ...parts, passwords, passwordCheck, mailAllowance, signup };
+  const all = { ...parts, passwords, passwordCheck, mailAllowance, testAllowance, signup };
   sessionRoutes(api, all);
   accountRoutes(api, all);
   emailChangeRoutes(api, all, options);
@@ -128,6 +141,7 @@ function addRoutes(
   appRoutes(api, all);
   permissionRoutes(api, all);
   drainRoutes(api, all);
+  drainCommandRoutes(api, all);
   logTokenRoutes(api, all, options);
   logRoutes(api, all);
 }

@@ -6,7 +6,7 @@ import { emailKey } from '../registry/email-key.ts';
 import type { Registry } from '../registry/registry.ts';
 import { invalid, tooMany } from './api-error.ts';
 import type { ControllerMetrics } from './controller-metrics.ts';
-import type { MailAllowance } from './mail-allowance.ts';
+import type { Allowance } from './allowance.ts';
 import type { BackgroundMail } from './mail/background-mail.ts';
 import type { Mailer } from './mail/mailer.ts';
 import { mailLifetimes, mails } from './mail/mails.ts';
@@ -20,7 +20,7 @@ export interface SignupParts {
   readonly passwords: Passwords;
   readonly mailer: Mailer;
   readonly backgroundMail: BackgroundMail;
-  readonly mailAllowance: MailAllowance;
+  readonly mailAllowance: Allowance;
   readonly metrics: ControllerMetrics;
   readonly clock: Clock;
   readonly chance: Chance;

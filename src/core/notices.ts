@@ -15,6 +15,16 @@ export const notices = {
   /** A drain's receiver turned all of it away, so that its owner has to do something. */
   drainHeld: (reason: string, maskedUrl: string): string =>
     `Error L19 (drain held): error="${reason}" uri="${maskedUrl}"`,
+  /** Every attempt has failed for long, but the receiver turned nothing away. */
+  drainFailing: (reason: string, hours: number, maskedUrl: string): string =>
+    `Error L19 (drain failing): no success for ${hours} hours, error="${reason}" uri="${maskedUrl}"`,
+  /** A drain was given up, and what it had not delivered was dropped. */
+  drainDisabled: (reason: string, maskedUrl: string): string =>
+    `Error L19 (drain disabled): error="${reason}" uri="${maskedUrl}"`,
+  /** A drain of which one of the three above was told delivers again. */
+  drainRecovered: (maskedUrl: string): string => `Info L19 (drain recovered): uri="${maskedUrl}"`,
+  /** The line that tries a drain out: no line of the app's log. */
+  drainTest: (mark: string): string => `Spillway drain test ${mark}`,
   /** The app sent more than its rate allows. */
   rateLimited: (count: number, sinceMs: number): string =>
     `Error L16 (ingest rate limit): ${count} messages dropped since ${noticeTime(sinceMs)}.`,

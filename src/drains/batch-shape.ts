@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { BatchBody } from './batch-body.ts';
-import type { BatchEncoder } from './batch-cutter.ts';
+import type { BatchEncoder, Cut } from './batch-cutter.ts';
 import { contentTypeOf } from './formats/content-type.ts';
 import { createEncoder } from './formats/create-encoder.ts';
 import { createLineFilter } from './formats/line-filter.ts';
@@ -15,6 +15,11 @@ export interface BatchShape {
   readonly contentType?: string;
   /** The option values that it follows from, as a checkpoint has them; undefined when there are none. */
   readonly saved?: string | undefined;
+}
+
+/** A batch and how its lines became its body. */
+export interface ShapedCut extends Cut {
+  readonly shape: BatchShape;
 }
 
 /** The shape of a drain's new batches, and those of batches that were cut before its options changed. */

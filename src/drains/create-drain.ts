@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { BlockedDrain } from './egress/blocked-drain.ts';
-import type { EgressDialer } from './egress/egress-dialer.ts';
+import type { Dialer } from './egress/remembered-dialer.ts';
 import type { Drain, StreamEvents } from './drain.ts';
 import type { DrainPlan } from './drain-plan.ts';
 import { HttpsDrain, type HttpsDrainOptions } from './https/https-drain.ts';
@@ -13,7 +13,7 @@ export interface CreateDrainOptions {
 }
 
 export interface CreateDrainParts {
-  readonly dialer: EgressDialer;
+  readonly dialer: Dialer;
   /** One for all drains of the process. */
   readonly tcpQueues: TcpQueues;
   readonly clock: Clock;

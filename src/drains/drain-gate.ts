@@ -1,9 +1,13 @@
-import type { DrainSpec } from '../registry/registry.ts';
+import type { DrainRow, DrainSpec } from '../registry/registry.ts';
 import { parseDrainUrl, type DrainUrlPolicy } from './url/drain-url.ts';
-import { shownOptions } from './url/shown-options.ts';
+import { maskedNames, shownOptions } from './url/shown-options.ts';
 
 export type DrainVerdict =
   | { readonly ok: true; readonly spec: DrainSpec }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+export type OptionVerdict =
+  | { readonly ok: true; readonly options: DrainRow['options'] }
   | { readonly ok: false; readonly problems: readonly string[] };
 
 /** Judges drain URLs when they are added; looks at the text alone, never at the network. */
@@ -23,6 +27,25 @@ export class DrainGate {
     if (!parsed.ok) return parsed;
     const { target, options: stored } = parsed;
     return { ok: true, spec: { url: target.canonical, masked: target.masked, options: stored } };
+  }
+
+  /**
+   * The options of a drain with `changes` in them, of which null takes one away. All of them are judged anew, as the
+   * operator may have changed his mind.
+   */
+  changed(
+    drain: Pick<DrainRow, 'url' | 'options'>,
+    changes: Readonly<Record<string, unknown>>,
+  ): OptionVerdict {
+    const masked = maskedNames(changes);
+    if (masked.length > 0) {
+      const problems = masked.map((name) => `option ${name} is masked: leave it out to keep it`);
+      return { ok: false, problems };
+    }
+    const wanted = Object.entries({ ...drain.options, ...changes });
+    const given = Object.fromEntries(wanted.filter(([, value]) => value !== null));
+    const parsed = parseDrainUrl(drain.url.reveal(), this.#policy, given);
+    return parsed.ok ? { ok: true, options: parsed.options } : parsed;
   }
 
   /** Options of a drain as people may see them. */

@@ -1,22 +1,24 @@
-import type { LogBus, Subscription } from '../bus/bus.ts';
+import type { LogBus } from '../bus/bus.ts';
 import type { Sink } from '../bus/sink.ts';
+import type { Chance } from '../core/chance.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
-import { parsePosition } from '../core/position.ts';
 import type { Service } from '../core/service.ts';
 import type { DrainRow, RegistryChange } from '../registry/registry.ts';
-import { auditBooks } from './drain-audit.ts';
-import {
-  decodeBooks,
-  encodeBooks,
-  newBooks,
-  reachedBy,
-  type Books,
-  type Outcome,
-} from './drain-books.ts';
+import { auditBooks, type Audit } from './drain-audit.ts';
+import { DrainCheckpoints, type CheckpointReader } from './drain-checkpoints.ts';
+import { backlogOf, healthOf, type DrainHealth } from './drain-health.ts';
+import { kindOf } from './drain-kind.ts';
 import type { DrainMetrics, DrainTotals } from './drain-metrics.ts';
-import type { DrainCondition, DrainWorker } from './drain-worker.ts';
+import {
+  ManagedDrain,
+  type ManagedDrainParts,
+  type ReplayAnswer,
+  type ReplayFrom,
+} from './managed-drain.ts';
+import type { ProbeVerdict } from './probe/drain-probe.ts';
+import { RunningDrain, type RunningDrainOptions, type RunningDrainParts } from './running-drain.ts';
 
 /** Who knows which drains there are. */
 export interface DrainDirectory {
@@ -24,71 +26,58 @@ export interface DrainDirectory {
   onChange(listener: (change: RegistryChange) => void): () => void;
 }
 
-export interface DrainManagerOptions {
+export interface DrainManagerOptions extends RunningDrainOptions {
   /** How soon a reading of the registry that failed is tried again. */
   readonly retryMs: number;
+  /** Replays and tests that run at once, of all drains; each. */
+  readonly replaysMax: number;
+  readonly testsMax: number;
+  /** How long a command of an owner waits to see its effect. */
+  readonly settleMsMax: number;
 }
 
-export interface DrainManagerParts {
+export interface DrainManagerParts
+  extends
+    Pick<RunningDrainParts, 'makeMachine' | 'makeNotices' | 'events'>,
+    Pick<ManagedDrainParts, 'makeReplayWorker' | 'probe'> {
   readonly bus: LogBus;
   readonly registry: DrainDirectory;
   readonly attach: (app: AppId, sink: Sink) => () => void;
-  readonly makeWorker: (
-    row: DrainRow,
-    books: Books,
-    checkpoint: (books: Books | null) => Promise<void>,
-  ) => DrainWorker;
   readonly clock: Clock;
+  readonly chance: Chance;
   readonly logger: Logger;
   readonly metrics: DrainMetrics;
 }
 
-/** What the owner of a drain may know of it. */
-export interface DrainHealth extends DrainCondition {
-  /** Lines by the end that they came to, since the drain was added. */
-  readonly messages: Readonly<Record<Outcome, number>>;
-  readonly imbalanceMessages: number;
-  readonly backlog: { readonly messages: number; readonly bytes: number; readonly ageMs: number };
-}
-
-interface Running {
-  readonly worker: DrainWorker;
+interface Managed {
+  readonly managed: ManagedDrain;
   readonly detach: () => void;
 }
 
-function reachedEntry(app: AppId, books: Books): readonly unknown[] {
-  const { position, seq } = reachedBy(books);
-  return [position.logId, app, position.offset, seq];
-}
-
-const keyPrefix = 'drain:';
 /** Drains whose books are checked in one turn of the event loop. */
 const auditsPerTurn = 16;
 
-/** Keeps one worker for each drain of the registry, from its addition to its removal. */
+/** Keeps what runs for each drain of the registry, from its addition to its removal. */
 export class DrainManager implements Service {
   readonly #options: DrainManagerOptions;
   readonly #parts: DrainManagerParts;
-  readonly #running = new Map<DrainId, Running>();
-  readonly #epochs = new Map<number, number>();
-  #subscription: Subscription | undefined;
+  readonly #running = new Map<DrainId, Managed>();
+  readonly #checkpoints: DrainCheckpoints;
   #unlisten: () => void = () => undefined;
   #reconciling: Promise<void> | undefined;
   #isStale = false;
   #isClosed = false;
+  #tests = 0;
 
   constructor(options: DrainManagerOptions, parts: DrainManagerParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#checkpoints = new DrainCheckpoints(parts);
   }
 
   async start(): Promise<void> {
-    const { bus, registry, metrics } = this.#parts;
-    this.#subscription = bus.subscribe({
-      assigned: (partition, epoch) => void this.#epochs.set(partition, epoch),
-      revoked: (partition) => void this.#epochs.delete(partition),
-      records: () => undefined,
-    });
+    const { registry, metrics } = this.#parts;
+    this.#checkpoints.start();
     this.#unlisten = registry.onChange((change) => {
       if (change.kind === 'drain' || change.kind === 'app') this.#reconcileSoon();
     });
@@ -100,26 +89,61 @@ export class DrainManager implements Service {
     return undefined;
   }
 
-  /** How a drain does; undefined while it has no worker. */
+  /** How a drain does; undefined while nothing runs for it. */
   async healthOf(id: DrainId): Promise<DrainHealth | undefined> {
-    const worker = this.#running.get(id)?.worker;
-    if (!worker) return undefined;
-    const { bus, clock } = this.#parts;
-    const { books, condition } = worker;
-    const audit = await auditBooks(bus, worker.app, books);
-    const weight = await bus.weigh(worker.app, books.cursor.position);
-    const { sinceMs } = weight;
-    const hasBacklog = audit.backlogMessages > 0;
-    return {
-      ...condition,
-      messages: books.counts,
-      imbalanceMessages: audit.imbalanceMessages,
-      backlog: {
-        messages: audit.backlogMessages,
-        bytes: hasBacklog ? weight.bytes : 0,
-        ageMs: hasBacklog && sinceMs !== undefined ? Math.max(0, clock.nowMs() - sinceMs) : 0,
-      },
-    };
+    const managed = this.#running.get(id)?.managed;
+    return managed && healthOf(managed.drain, managed.replay?.status, this.#parts);
+  }
+
+  /** Resolves when what the registry had of the drain has taken effect, or it takes too long to wait for. */
+  async settled(id: DrainId): Promise<void> {
+    const isOver = new AbortController();
+    const tooLong = this.#parts.clock
+      .sleep(this.#options.settleMsMax, isOver.signal)
+      .catch(() => undefined);
+    await Promise.race([this.#settle(id), tooLong]);
+    isOver.abort();
+  }
+
+  /** Undefined while nothing runs for the drain; `busy` while one is under way, or too many of others. */
+  async test(id: DrainId): Promise<ProbeVerdict | 'busy' | undefined> {
+    if (this.#tests >= this.#options.testsMax) return 'busy';
+    this.#tests++;
+    try {
+      return await this.#running.get(id)?.managed.test();
+    } finally {
+      this.#tests--;
+    }
+  }
+
+  async startReplay(id: DrainId, from: ReplayFrom): Promise<ReplayAnswer | 'busy' | undefined> {
+    if (this.#replays() >= this.#options.replaysMax) return 'busy';
+    return this.#running.get(id)?.managed.startReplay(from);
+  }
+
+  async stopReplay(id: DrainId): Promise<boolean> {
+    return (await this.#running.get(id)?.managed.stopReplay()) ?? false;
+  }
+
+  /** The drains with the most lines in front of them, for the operator; without anything secret. */
+  async largestBacklogs(count: number): Promise<readonly object[]> {
+    const audited: { drain: RunningDrain; audit: Audit }[] = [];
+    for await (const one of this.#audits()) audited.push(one);
+    audited.sort((a, b) => b.audit.backlogMessages - a.audit.backlogMessages);
+    return Promise.all(
+      audited.slice(0, count).map(async ({ drain, audit }) => {
+        const { state, lastError } = drain.condition;
+        const { messages, bytes, ageMs } = await backlogOf(drain, audit, this.#parts);
+        return {
+          drain: drain.id,
+          app: drain.app,
+          kind: kindOf(drain.row.masked),
+          state,
+          backlog: { messages, bytes, age_seconds: Math.round(ageMs / 1000) },
+          last_error: lastError?.reason ?? null,
+        };
+      }),
+    );
   }
 
   /** Lets every drain send what it has queued; the log keeps the rest. */
@@ -128,10 +152,15 @@ export class DrainManager implements Service {
     this.#unlisten();
     await this.#reconciling;
     const running = [...this.#running.values()];
-    await Promise.all(running.map(({ worker }) => worker.close(signal)));
+    await Promise.all(running.map(({ managed }) => managed.close(signal)));
     for (const { detach } of running) detach();
     this.#running.clear();
-    this.#subscription?.close();
+    this.#checkpoints.close();
+  }
+
+  async #settle(id: DrainId): Promise<void> {
+    await this.#reconciling;
+    await this.#running.get(id)?.managed.idle;
   }
 
   #reconcileSoon(): void {
@@ -154,68 +183,65 @@ export class DrainManager implements Service {
 
   async #reconcile(): Promise<void> {
     const rows = new Map((await this.#parts.registry.listDrains()).map((row) => [row.id, row]));
-    for (const [id, { worker, detach }] of this.#running) {
+    for (const [id, { managed, detach }] of this.#running) {
       if (rows.has(id)) continue;
       this.#running.delete(id);
       detach();
-      await worker.remove();
+      await managed.remove();
     }
     const added = [...rows.values()].filter((row) => !this.#running.has(row.id));
-    if (added.length > 0) await this.#startWorkers(added);
-  }
-
-  async #startWorkers(rows: readonly DrainRow[]): Promise<void> {
-    const { bus, attach } = this.#parts;
-    const checkpoints = new Map<number, Awaited<ReturnType<typeof bus.checkpoints.load>>>();
-    for (const row of rows) {
-      const partition = bus.partitionOf(row.app);
-      if (!checkpoints.has(partition)) {
-        checkpoints.set(partition, await bus.checkpoints.load(partition));
-      }
-      const entry = checkpoints.get(partition)?.get(keyPrefix + row.id);
-      const known = (entry && decodeBooks(entry)) ?? this.#firstBooks(row);
-      const uncounted = checkpoints.get(partition)?.get(`uncounted:${row.app}`)?.['seq'];
-      const books =
-        typeof uncounted === 'number' && known.cursor.seq < uncounted
-          ? { ...known, uncountedTo: uncounted }
-          : known;
-      const worker = this.#parts.makeWorker(row, books, (changed) => this.#save(row, changed));
-      this.#running.set(row.id, { worker, detach: attach(row.app, worker) });
-      worker.start();
+    if (added.length > 0) {
+      const read = await this.#checkpoints.reader();
+      for (const row of added) await this.#add(row, read);
     }
+    for (const row of rows.values()) this.#running.get(row.id)?.managed.follow(row);
   }
 
-  /** A drain without a checkpoint starts where the log stood when it was added. */
-  #firstBooks(row: DrainRow): Books {
-    const { bus } = this.#parts;
-    const start = parsePosition(row.start.position);
-    const partition = bus.partitionOf(row.app);
-    const position = start ?? { logId: bus.logId, partition, offset: 0, line: 0 };
-    return newBooks({ position, seq: start ? row.start.appSeq : 0 }, row.createdAtMs);
+  async #add(row: DrainRow, read: CheckpointReader): Promise<void> {
+    const { kept, replay } = await read(row);
+    const save: RunningDrainParts['save'] = (changed) => this.#checkpoints.save(row, changed);
+    const drain = new RunningDrain(this.#options, { ...this.#parts, save }, row, kept);
+    const managed = new ManagedDrain(
+      this.#options,
+      {
+        ...this.#parts,
+        drain,
+        saveReplay: (run) => this.#checkpoints.saveReplay(row, run),
+      },
+      replay,
+    );
+    this.#running.set(row.id, { managed, detach: this.#parts.attach(row.app, managed) });
   }
 
-  #save(row: DrainRow, books: Books | null): Promise<void> {
-    const { bus } = this.#parts;
-    const partition = bus.partitionOf(row.app);
-    const entry = books && { ...encodeBooks(books), reached: reachedEntry(row.app, books) };
-    const entries = new Map([[keyPrefix + row.id, entry]]);
-    return bus.checkpoints.append(partition, this.#epochs.get(partition) ?? 0, entries);
+  #replays(): number {
+    let count = 0;
+    for (const { managed } of this.#running.values()) {
+      if (managed.replay && !managed.replay.isOver) count++;
+    }
+    return count;
+  }
+
+  /** Lines must not wait for the books of a thousand drains. */
+  async *#audits(): AsyncIterable<{ drain: RunningDrain; audit: Audit }> {
+    for (const [i, { managed }] of [...this.#running.values()].entries()) {
+      if (i % auditsPerTurn === auditsPerTurn - 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const { drain } = managed;
+      yield { drain, audit: await auditBooks(this.#parts.bus, drain.app, drain.books) };
+    }
   }
 
   async #totals(): Promise<DrainTotals> {
     const totals = { backlogMessages: 0, imbalanceMessages: 0, queuedBytes: 0 };
     const workers: Record<string, number> = {};
-    for (const [i, { worker }] of [...this.#running.values()].entries()) {
-      // Lines must not wait for the books of a thousand drains.
-      if (i % auditsPerTurn === auditsPerTurn - 1)
-        await new Promise((resolve) => setImmediate(resolve));
-      const audit = await auditBooks(this.#parts.bus, worker.app, worker.books);
+    for await (const { drain, audit } of this.#audits()) {
       totals.backlogMessages += audit.backlogMessages;
       totals.imbalanceMessages += audit.imbalanceMessages;
-      totals.queuedBytes += worker.queuedBytes;
-      const { state } = worker.condition;
+      totals.queuedBytes += drain.queuedBytes;
+      const { state } = drain.condition;
       workers[state] = (workers[state] ?? 0) + 1;
     }
-    return { ...totals, workers };
+    return { ...totals, workers, replays: this.#replays() };
   }
 }

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { failureReasons, type Delivery } from './drain.ts';
 import { outcomes, type Outcome } from './drain-books.ts';
+import { drainKinds, type DrainKindName } from './drain-kind.ts';
 
 /** Sums over all drains, read when metrics are asked for. */
 export interface DrainTotals {
@@ -9,16 +10,25 @@ export interface DrainTotals {
   readonly imbalanceMessages: number;
   readonly queuedBytes: number;
   readonly workers: Readonly<Record<string, number>>;
+  /** Drains that send again what they had already. */
+  readonly replays: number;
+}
+
+/** What a drain's worker counts. */
+export interface WorkerMetrics {
+  attempted(delivery: Delivery, bytes: number, seconds: number): void;
+  accounted(ends: Partial<Record<Outcome, number>>): void;
+  uncountedGap(): void;
 }
 
 const attemptResults = ['delivered', 'written', 'retry', 'split', 'hold', 'refused'] as const;
-const drainStates = ['live', 'lagging', 'catching up', 'held', 'disabled'] as const;
+const drainStates = ['live', 'lagging', 'catching up', 'held', 'paused', 'disabled'] as const;
 
 export class DrainMetrics {
   readonly #registry: Registry;
   readonly #messages: Counter<'outcome'>;
-  readonly #attempts: Counter<'result'>;
-  readonly #failures: Counter<'reason'>;
+  readonly #attempts: Counter<'kind' | 'result'>;
+  readonly #failures: Counter<'kind' | 'reason'>;
   readonly #bytes: Counter;
   readonly #seconds: Histogram;
   readonly #uncounted: Counter;
@@ -35,13 +45,13 @@ export class DrainMetrics {
     this.#attempts = new Counter({
       name: 'spillway_drain_attempts_total',
       help: 'Delivery attempts by what became of them.',
-      labelNames: ['result'],
+      labelNames: ['kind', 'result'],
       registers,
     });
     this.#failures = new Counter({
       name: 'spillway_drain_failures_total',
       help: 'Failed delivery attempts by reason.',
-      labelNames: ['reason'],
+      labelNames: ['kind', 'reason'],
       registers,
     });
     this.#bytes = new Counter({
@@ -61,17 +71,24 @@ export class DrainMetrics {
       registers,
     });
     for (const outcome of outcomes) this.#messages.inc({ outcome }, 0);
-    for (const result of attemptResults) this.#attempts.inc({ result }, 0);
-    for (const reason of failureReasons) this.#failures.inc({ reason }, 0);
+    for (const kind of drainKinds) {
+      for (const result of attemptResults) this.#attempts.inc({ kind, result }, 0);
+      for (const reason of failureReasons) this.#failures.inc({ kind, reason }, 0);
+    }
   }
 
-  attempted(delivery: Delivery, bytes: number, seconds: number): void {
-    this.#attempts.inc({ result: delivery.kind });
-    if (delivery.kind === 'retry' || delivery.kind === 'hold') {
-      this.#failures.inc({ reason: delivery.reason });
-    }
-    this.#bytes.inc(bytes);
-    this.#seconds.observe(seconds);
+  /** For the worker of a drain of this kind. */
+  of(kind: DrainKindName): WorkerMetrics {
+    return {
+      attempted: (delivery, bytes, seconds) => this.#attempted(kind, delivery, bytes, seconds),
+      accounted: (ends) => this.accounted(ends),
+      uncountedGap: () => this.#uncounted.inc(),
+    };
+  }
+
+  /** For whoever sends beside the books: the attempts are real, the lines have come to their ends already. */
+  ofReplay(kind: DrainKindName): WorkerMetrics {
+    return { ...this.of(kind), accounted: () => undefined, uncountedGap: () => undefined };
   }
 
   accounted(ends: Partial<Record<Outcome, number>>): void {
@@ -81,8 +98,13 @@ export class DrainMetrics {
     }
   }
 
-  uncountedGap(): void {
-    this.#uncounted.inc();
+  #attempted(kind: DrainKindName, delivery: Delivery, bytes: number, seconds: number): void {
+    this.#attempts.inc({ kind, result: delivery.kind });
+    if (delivery.kind === 'retry' || delivery.kind === 'hold') {
+      this.#failures.inc({ kind, reason: delivery.reason });
+    }
+    this.#bytes.inc(bytes);
+    this.#seconds.observe(seconds);
   }
 
   /** Reads the drains' totals whenever metrics are asked for. */
@@ -104,6 +126,11 @@ export class DrainMetrics {
       labelNames: ['state'],
       registers,
     });
+    const replays = new Gauge({
+      name: 'spillway_drain_replays',
+      help: 'Replays that are running.',
+      registers,
+    });
     new Gauge({
       name: 'spillway_drain_backlog_messages',
       help: 'Lines in the log that drains have not dealt with, all drains.',
@@ -113,6 +140,7 @@ export class DrainMetrics {
         this.set(now.backlogMessages);
         imbalance.set(now.imbalanceMessages);
         queued.set(now.queuedBytes);
+        replays.set(now.replays);
         for (const state of drainStates) workers.set({ state }, now.workers[state] ?? 0);
       },
     });

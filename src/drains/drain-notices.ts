@@ -6,6 +6,7 @@ import { noticeFrame, notices as texts } from '../core/notices.ts';
 import { formatPosition, parsePosition } from '../core/position.ts';
 import type { LogRecord } from '../core/record.ts';
 import type { Books, PendingNotice } from './drain-books.ts';
+import type { DrainEventKind } from './events/drain-event.ts';
 
 export interface DrainNoticesOptions {
   readonly id: DrainId;
@@ -32,6 +33,12 @@ export interface BooksHolder {
   change(step: (books: Books) => Books): Promise<void>;
 }
 
+/** What a worker has to tell about what it meets. */
+export type WorkerNotices = Pick<
+  DrainNotices,
+  'lost' | 'refused' | 'certificateRefused' | 'held' | 'dueInMs' | 'settle'
+>;
+
 /**
  * What one drain has to tell its app's stream. A loss and its notice are one checkpoint entry, fsynced before
  * the notice is appended to the log and cleared after; a restart looks in the log whether it got there.
@@ -43,6 +50,8 @@ export class DrainNotices {
   /** Notices of which this process knows that they are not in the log. */
   readonly #unwritten = new Set<string>();
   #retryAtMs = -Infinity;
+  /** An L19 whose time has not come. */
+  #waitingState: string | undefined;
 
   constructor(options: DrainNoticesOptions, parts: DrainNoticesParts) {
     this.#options = options;
@@ -86,7 +95,31 @@ export class DrainNotices {
 
   /** L19, when the drain comes to be held, in the same manner. */
   held(books: Books, reason: string): void {
-    this.#tell('L19', books, texts.drainHeld(reason, this.#options.maskedUrl));
+    this.#tellState(books, texts.drainHeld(reason, this.#options.maskedUrl));
+  }
+
+  /** L19, for what else becomes of a drain. */
+  stateChanged(books: Books, change: DrainEventKind, reason: string): void {
+    const { maskedUrl } = this.#options;
+    switch (change) {
+      case 'held':
+        return this.held(books, reason);
+      case 'failing':
+        return this.#tellState(
+          books,
+          texts.drainFailing(reason, Math.floor(books.failingForMs / hourMs), maskedUrl),
+        );
+      case 'disabled':
+        return this.#tellState(books, texts.drainDisabled(reason, maskedUrl));
+      case 'recovered':
+        return this.#tellState(books, texts.drainRecovered(maskedUrl));
+    }
+  }
+
+  /** While it is too early for another L19, the newest waits: it is the one that still holds. */
+  #tellState(books: Books, text: string): void {
+    if (this.#dueInMs('L19') > 0) this.#waitingState = text;
+    else this.#tell('L19', books, text);
   }
 
   #tell(code: string, books: Books, text: string): void {
@@ -112,12 +145,17 @@ export class DrainNotices {
 
   /** When a pending notice may be written; undefined while none is pending. */
   dueInMs(books: Books): number | undefined {
-    if (books.notices.length === 0) return undefined;
-    return Math.min(...books.notices.map((notice) => this.#dueInMs(notice.code)));
+    const codes: string[] = books.notices.map(({ code }) => code);
+    if (this.#waitingState !== undefined) codes.push('L19');
+    return codes.length === 0 ? undefined : Math.min(...codes.map((code) => this.#dueInMs(code)));
   }
 
   /** Writes the pending notices whose time has come. One that cannot be written now keeps nothing waiting. */
   async settle(holder: BooksHolder): Promise<void> {
+    if (this.#waitingState !== undefined && this.#dueInMs('L19') === 0) {
+      this.#tell('L19', holder.books, this.#waitingState);
+      this.#waitingState = undefined;
+    }
     for (const notice of holder.books.notices) {
       if (this.#dueInMs(notice.code) > 0) continue;
       try {
@@ -132,23 +170,32 @@ export class DrainNotices {
   }
 
   async #write(holder: BooksHolder, pending: PendingNotice): Promise<void> {
-    const { bus, clock } = this.#parts;
-    let notice = pending;
-    if (notice.lookFrom === undefined) {
-      const { head } = await bus.bounds(bus.partitionOf(this.#options.app));
-      notice = { ...pending, lookFrom: formatPosition(head.position) };
-      const closed = notice;
-      await holder.change((books) => replaced(books, pending, closed));
-      await bus.checkpoints.sync();
-      this.#unwritten.add(idOf(this.#options.id, notice));
-    }
+    const notice = pending.lookFrom === undefined ? await this.#close(holder, pending) : pending;
     const id = idOf(this.#options.id, notice);
     const isUnwritten =
       this.#unwritten.delete(id) || !(await this.#isInLog(id, notice.lookFrom ?? ''));
     if (isUnwritten) await this.#append(id, textOf(notice));
-    this.#lastMs.set(notice.code, clock.monotonicMs());
-    const written = notice;
-    await holder.change((books) => replaced(books, written, undefined));
+    this.#lastMs.set(notice.code, this.#parts.clock.monotonicMs());
+    await holder.change((books) => replaced(books, notice, undefined));
+  }
+
+  /**
+   * From here on nothing joins the notice, and a crash finds it again as it is. Where that cannot be written it stays
+   * open: after a crash the same lines may come to their end in other ranges, and would be told twice.
+   */
+  async #close(holder: BooksHolder, pending: PendingNotice): Promise<PendingNotice> {
+    const { bus } = this.#parts;
+    const { head } = await bus.bounds(bus.partitionOf(this.#options.app));
+    const closed = { ...pending, lookFrom: formatPosition(head.position) };
+    try {
+      await holder.change((books) => replaced(books, pending, closed));
+      await bus.checkpoints.sync();
+    } catch (error) {
+      await holder.change((books) => replaced(books, closed, pending)).catch(() => undefined);
+      throw error;
+    }
+    this.#unwritten.add(idOf(this.#options.id, closed));
+    return closed;
   }
 
   /** Joins the notice of the same kind that is not yet on its way, or begins one. */
@@ -207,6 +254,8 @@ export class DrainNotices {
     return Math.max(0, dueMs - this.#parts.clock.monotonicMs());
   }
 }
+
+const hourMs = 3_600_000;
 
 function idOf(drain: DrainId, notice: PendingNotice): string {
   return `${notice.code}-${drain}-${notice.fromSeq}-${notice.toSeq}`;

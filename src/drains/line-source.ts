@@ -12,7 +12,10 @@ export interface Place {
 /** What comes next for a drain, in order. */
 export type Item =
   /** Lines of a record from `fromLine` on. */
-  | { readonly kind: 'record'; readonly stored: StoredRecord; readonly fromLine: number }
+  { readonly kind: 'record'; readonly stored: StoredRecord; readonly fromLine: number } | Hole;
+
+/** Where lines should be that are not there. */
+export type Hole =
   /** Lines that are gone: retention took them, or they cannot be read. */
   | { readonly kind: 'gap'; readonly lines: number; readonly to: Place }
   /** The log is another one, or has less than was already sent: its oldest line is the new beginning. */
@@ -33,7 +36,7 @@ export interface LineSourceOptions {
  */
 export class LineSource implements QueueHolder {
   readonly #options: LineSourceOptions;
-  readonly #bus: LogBus;
+  readonly #bus: Pick<LogBus, 'read'>;
   readonly #app: AppId;
   readonly #budget: QueueBudget;
   readonly #released: () => void;
@@ -53,7 +56,7 @@ export class LineSource implements QueueHolder {
   constructor(
     options: LineSourceOptions,
     parts: {
-      bus: LogBus;
+      bus: Pick<LogBus, 'read'>;
       app: AppId;
       budget: QueueBudget;
       from: Place;
@@ -100,13 +103,15 @@ export class LineSource implements QueueHolder {
     this.#offeredOffset = stored.position.offset;
     if (!this.#isLive || stored.position.offset < this.#end.position.offset) return false;
     const isHole = stored.previous !== null && stored.previous.offset >= this.#end.position.offset;
-    if (isHole || this.#bytes + sizeOf(stored) > this.#options.queueBytesMax) {
+    // A record without lines has nothing to wait for.
+    const bytes = stored.record.lines === 0 ? 0 : sizeOf(stored);
+    if (isHole || this.#bytes + bytes > this.#options.queueBytesMax) {
       this.release();
       return false;
     }
-    this.#push({ kind: 'record', stored, fromLine: 0 });
+    if (bytes > 0) this.#push({ kind: 'record', stored, fromLine: 0 });
     this.#end = afterRecord(stored);
-    this.#budget.changed(sizeOf(stored));
+    this.#budget.changed(bytes);
     return this.#isLive;
   }
 
@@ -204,7 +209,7 @@ export class LineSource implements QueueHolder {
       const fromLine = isFirst ? Math.min(page.from.position.line, stored.record.lines) : 0;
       const position = { ...stored.position, line: fromLine };
       this.#gap(seq, { position, seq: stored.appSeq + fromLine });
-      this.#push({ kind: 'record', stored, fromLine });
+      if (fromLine < stored.record.lines) this.#push({ kind: 'record', stored, fromLine });
       seq = stored.appSeq + stored.record.lines;
     }
     this.#end = { position: page.next.position, seq: page.next.appSeq };

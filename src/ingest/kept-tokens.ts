@@ -1,3 +1,4 @@
+import { crc32c } from '@node-rs/crc32';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { AppId } from '../core/ids.ts';
 import { appId } from '../core/ids.ts';
@@ -14,11 +15,15 @@ export interface TokenStore {
   save(tokens: ReadonlyMap<string, KeptToken>): Promise<void>;
 }
 
-const heading = 'spillway tokens 1';
-const line = /^([0-9a-f]{64}) ([1-9]\d{0,14}) (\S.*)$/;
+const heading = 'spillway tokens 2';
+const line = /^([0-9a-f]{8}) ([0-9a-f]{64}) ([1-9]\d{0,14}) (\S.*)$/;
 const ownerOnly = 0o600;
+const crcDigits = 8;
 
-/** A text file: the heading, then a line `<sha256 of the token> <app id> <app name>` for each token. */
+/**
+ * A text file: the heading, then a line `<crc32c> <sha256 of the token> <app id> <app name>` for each token. The
+ * checksum is that of the rest of the line: a digit that has rotted would give one app's lines to another.
+ */
 export class TokenFile implements TokenStore {
   readonly #path: string;
 
@@ -33,8 +38,9 @@ export class TokenFile implements TokenStore {
     const [first, ...lines] = text.split('\n');
     if (first !== heading) return tokens;
     for (const entry of lines) {
-      const [, hash, app, appName] = line.exec(entry) ?? [];
+      const [, crc, hash, app, appName] = line.exec(entry) ?? [];
       if (hash === undefined || appName === undefined) continue;
+      if (crc !== checksum(entry.slice(crcDigits + 1))) continue;
       tokens.set(hash, { app: appId(Number(app)), appName });
     }
     return tokens;
@@ -43,9 +49,16 @@ export class TokenFile implements TokenStore {
   /** Replaces the file as a whole, so that a crash leaves the old one or the new one. */
   async save(tokens: ReadonlyMap<string, KeptToken>): Promise<void> {
     let text = `${heading}\n`;
-    for (const [hash, { app, appName }] of tokens) text += `${hash} ${app} ${appName}\n`;
+    for (const [hash, { app, appName }] of tokens) {
+      const entry = `${hash} ${app} ${appName}`;
+      text += `${checksum(entry)} ${entry}\n`;
+    }
     const fresh = `${this.#path}.new`;
     await writeFile(fresh, text, { mode: ownerOnly, flush: true });
     await rename(fresh, this.#path);
   }
+}
+
+function checksum(text: string): string {
+  return crc32c(text).toString(16).padStart(crcDigits, '0');
 }

@@ -124,9 +124,9 @@ export class RejectionAnnouncer {
     const { bus } = this.#parts;
     const { partition } = owned;
     const entry = (await bus.checkpoints.load(partition)).get(checkpointKey);
-    const { head } = await bus.bounds(partition);
-    // Every start writes the entry, so without one nothing was ever rejected here.
-    const through = Number(entry?.['through'] ?? head.position.offset);
+    const { oldest } = await bus.bounds(partition);
+    // The first life of a log may end before it has written an entry, and the journal may lose one.
+    const through = Number(entry?.['through'] ?? oldest.position.offset);
     const announced = new AnnouncedRejections();
     const end = await this.#scan(owned, through, Infinity, (stored) => announced.add(stored));
     await this.#scan(owned, through, end, (stored) => owned.sums.add(stored, announced));

@@ -26,11 +26,17 @@ export interface Place {
  * place as additional authenticated data.
  */
 export class KeyRing {
+  /** Where the keys were read, for messages. */
+  readonly file: string;
   readonly #keys: readonly Key[];
   readonly #chance: Chance;
 
-  constructor(options: { readonly keys: readonly Key[] }, parts: { readonly chance: Chance }) {
+  constructor(
+    options: { readonly keys: readonly Key[]; readonly file?: string },
+    parts: { readonly chance: Chance },
+  ) {
     if (options.keys.length === 0) throw new AppError('KEY_INVALID', 'a key ring needs a key');
+    this.file = options.file ?? 'keys';
     this.#keys = options.keys;
     this.#chance = parts.chance;
   }
@@ -53,7 +59,7 @@ export class KeyRing {
   open(sealed: string, place: Place): string {
     const bytes = Buffer.from(sealed, 'base64');
     if (bytes.length < headerBytes || bytes[0] !== version) throw unreadable(place, 'damaged');
-    const id = bytes.toString('hex', 1, 1 + idBytes);
+    const id = keyIdIn(bytes);
     const key = this.#keys.find((known) => known.id === id);
     if (!key) throw unreadable(place, `sealed with key ${id}, which is not in the key file`);
     const iv = bytes.subarray(1 + idBytes, 1 + idBytes + ivBytes);
@@ -88,6 +94,11 @@ export class KeyRing {
   }
 }
 
+/** The id of the key that sealed a value, as far as its bytes are what they were. */
+export function keyIdOf(sealed: string): string {
+  return keyIdIn(Buffer.from(sealed, 'base64'));
+}
+
 export interface Key {
   /** Eight hex digits. */
   readonly id: string;
@@ -96,18 +107,24 @@ export interface Key {
 
 /**
  * Reads the key file, or makes one (mode 0600, fsynced together with its directory) where there is none.
- * @throws AppError KEY_INVALID when the file is damaged; the message names the line, never its content.
+ * @throws AppError KEY_INVALID when the file is damaged, or gone although there must be one; the message names the
+ *   file and the line, never its content.
  */
 export async function openKeyRing(
-  options: { readonly file: string },
+  options: {
+    readonly file: string;
+    /** Something has been sealed already: new keys would not open it. */
+    readonly mustExist?: boolean;
+  },
   parts: { readonly chance: Chance; readonly logger: Logger },
 ): Promise<KeyRing> {
-  const text = await readOrCreate(options.file, parts.chance);
+  const text = (await readIfThere(options.file)) ?? (await makeKeyFile(options, parts.chance));
   const { mode } = await stat(options.file);
   if ((mode & 0o077) !== 0) {
     parts.logger.warn({ file: options.file }, 'registry.key_file_readable_by_others');
   }
-  return new KeyRing({ keys: parseKeyFile(text, options.file) }, { chance: parts.chance });
+  const keys = parseKeyFile(text, options.file);
+  return new KeyRing({ keys, file: options.file }, { chance: parts.chance });
 }
 
 /** One key a line, `<8 hex digits> <32 bytes in base64>`; empty lines and lines with `#` are skipped. */
@@ -126,11 +143,21 @@ export function parseKeyFile(text: string, file: string): readonly Key[] {
   return keys;
 }
 
-async function readOrCreate(file: string, chance: Chance): Promise<string> {
+async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return undefined;
+  }
+}
+
+async function makeKeyFile(
+  { file, mustExist = false }: { readonly file: string; readonly mustExist?: boolean },
+  chance: Chance,
+): Promise<string> {
+  if (mustExist) {
+    throw new AppError('KEY_INVALID', `the key file ${file} is missing: put the copy of it back`);
   }
   const text = newKeyFile(chance);
   await mkdir(dirname(file), { recursive: true });
@@ -166,6 +193,10 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+function keyIdIn(sealed: Buffer): string {
+  return sealed.toString('hex', 1, 1 + idBytes);
 }
 
 function mac(key: Key, text: string, place: Place): Buffer {

@@ -81,7 +81,13 @@ export interface DrainRow {
   /** Where a drain without a checkpoint starts: a printed position, and the app's lines before it. */
   readonly start: DrainStart;
   readonly createdAtMs: number;
+  /** Nothing is sent until it is resumed. */
+  readonly isPaused: boolean;
+  /** Counts the times that it was resumed: a higher one than known asks to try at once, whatever the state. */
+  readonly resumes: number;
 }
+
+export type StoredDrainOptions = DrainRow['options'];
 
 export interface DrainStart {
   readonly position: string;
@@ -166,6 +172,8 @@ export interface SignupRow {
 }
 
 export interface Apps {
+  /** Undefined when there is none, or it was destroyed. */
+  find(app: AppId): Promise<AppRow | undefined>;
   /** Makes an app and its first log token. `taken`: the name; `full`: the owner has as many as allowed. */
   create(app: NewApp): Promise<AppRow | 'taken' | 'full'>;
   /** The app of that name and the user's role there; undefined when there is none, or none for this user. */
@@ -197,6 +205,15 @@ export interface Drains {
   ): Promise<DrainRow | 'duplicate' | 'full' | 'gone'>;
   /** False when the app has no such drain. */
   remove(app: AppId, drain: DrainId): Promise<boolean>;
+  /** The drain as it is then; undefined when the app has no such drain. So for the next two. */
+  pause(app: AppId, drain: DrainId): Promise<DrainRow | undefined>;
+  resume(app: AppId, drain: DrainId): Promise<DrainRow | undefined>;
+  /** Options in the place of those it has, and nothing else; `kept` when `options` gives none. */
+  setOptions(
+    app: AppId,
+    drain: DrainId,
+    options: (row: DrainRow) => StoredDrainOptions | undefined,
+  ): Promise<DrainRow | 'kept' | undefined>;
 }
 
 export interface LogTokens {

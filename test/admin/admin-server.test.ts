@@ -38,6 +38,24 @@ test('shows the metrics of its registry, and what is running', async () => {
   expect(body).toContain('process_resident_memory_bytes');
 });
 
+test('lists as many of the largest backlogs as are asked for, once there are drains', async () => {
+  const asked: number[] = [];
+  let isStarted = false;
+  const { url } = await serve({
+    topDrains: (count) => {
+      asked.push(count);
+      return isStarted ? Promise.resolve([{ drain: 1 }]) : undefined;
+    },
+  });
+  expect((await fetch(`${url}/drains`)).status).toBe(503);
+  isStarted = true;
+  expect(await (await fetch(`${url}/drains?top=3`)).json()).toEqual({ drains: [{ drain: 1 }] });
+  expect(asked).toEqual([20, 3]);
+  for (const top of ['', 'x', '-1', '99999', '1.5']) {
+    expect((await fetch(`${url}/drains?top=${top}`)).status).toBe(400);
+  }
+});
+
 test('has nothing else', async () => {
   const { url } = await serve({});
   expect((await fetch(`${url}/`)).status).toBe(404);
@@ -76,12 +94,14 @@ test('closes at once when told that waiting is over, with a client in the middle
 async function serve(options: {
   registry?: Registry;
   parts?: () => ReadonlyMap<string, string | undefined>;
+  topDrains?: (count: number) => Promise<readonly object[]> | undefined;
   port?: number;
 }): Promise<AdminServer> {
   const { registry = new Registry(), parts = () => new Map(), port = 0 } = options;
+  const { topDrains = () => undefined } = options;
   const server = await createAdminServer(
     { listen: { host: '127.0.0.1', port }, connectionsMax: 10, requestMsMax: 5_000 },
-    { registry, parts, logger: silentLogger },
+    { registry, parts, topDrains, logger: silentLogger },
   );
   onTestFinished(() => server.close(AbortSignal.abort()));
   return server;

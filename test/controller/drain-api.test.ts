@@ -7,6 +7,11 @@ interface Shown {
   url: string;
 }
 
+interface Listed extends Shown {
+  state: string;
+  health: object | null;
+}
+
 test('a drain is added, listed masked, and removed by an id in either form', async () => {
   await using api = await scratchController();
   const { add, list, remove } = await withApp(api);
@@ -96,6 +101,18 @@ test('no URL of a drain reaches the log', async () => {
   expect(JSON.stringify(api.logged)).not.toMatch(/pa55word|logs\.ex\.com/);
 });
 
+test('the list has state and health of each beside what the command line knows', async () => {
+  await using api = await scratchController();
+  const { add, auth } = await withApp(api);
+  await add('https://logs.ex.com/in');
+  const path = '/api/apps/app/drains';
+  const [listed] = dataOf<Listed[]>(await api.call('GET', path, { auth }));
+  expect(Object.keys(listed ?? {})).toEqual(['id', 'token', 'url', 'state', 'health']);
+  const { state, ...rest } = dataOf<Listed>(await api.call('GET', `${path}/1`, { auth }));
+  expect(listed?.state).toBe(state);
+  expect(rest).toEqual({ id: 1, token: listed?.token, url: listed?.url, ...listed?.health });
+});
+
 test('one drain is shown with how it does, to those who may see the app', async () => {
   await using api = await scratchController();
   const { add, auth } = await withApp(api);
@@ -112,9 +129,19 @@ test('one drain is shown with how it does, to those who may see the app', async 
     backlog: { messages: 7, bytes: 700, age_seconds: 61 },
     imbalance: 0,
     last_success: null,
-    last_error: 'timeout',
+    last_error: 'http_5xx',
+    last_error_status: 502,
     last_error_at: '2026-01-01T00:00:00.000Z',
     next_retry: '2026-01-01T00:01:00.000Z',
+    certificate: { issuer: 'R11', expires_at: '2026-06-01T00:00:00.000Z', problem: null },
+    replay: {
+      state: 'running',
+      started_at: '2026-01-01T00:00:00.000Z',
+      messages: { delivered: 9, filtered: 0, dropped: 0, lost: 0, refused: 0 },
+      remaining: 3,
+      last_error: null,
+      next_retry: null,
+    },
   });
   expect((await api.call('GET', '/api/apps/app/drains/2', { auth })).status).toBe(404);
   const stranger = await api.account('b@ex.com');
@@ -129,7 +156,11 @@ async function withApp(api: Scratch) {
     auth,
     app: 1,
     add: (url: unknown) => api.call('POST', path, { auth, body: { url } }),
-    list: async () => dataOf<Shown[]>(await api.call('GET', path, { auth })),
+    /** As added: what the list says of their condition is left out. */
+    list: async () =>
+      dataOf<Listed[]>(await api.call('GET', path, { auth })).map(
+        ({ state: _state, health: _health, ...shown }): Shown => shown,
+      ),
     remove: async (drain_id: unknown) =>
       (await api.call('DELETE', path, { auth, body: { drain_id } })).status,
   };

@@ -7,15 +7,20 @@ import { Registry as MetricsRegistry } from 'prom-client';
 import { createController, type Controller } from '../../src/controller/controller.ts';
 import type {
   AppHead,
+  DrainCommands,
   DrainGate,
+  DrainVerdict,
   DrainWatch,
   LogRequest,
   LogStreams,
+  ReplayAnswer,
+  ReplayFrom,
 } from '../../src/controller/controller-parts.ts';
 import type { Mailer } from '../../src/controller/mail/mailer.ts';
 import { OutboxMailer } from '../../src/controller/mail/outbox-mailer.ts';
 import { systemChance } from '../../src/core/chance.ts';
 import { systemClock, type Clock } from '../../src/core/clock.ts';
+import type { DrainId } from '../../src/core/ids.ts';
 import { openKeyRing } from '../../src/registry/key-ring.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import { openSqlRegistry } from '../../src/registry/sql/sql-registry.ts';
@@ -44,6 +49,7 @@ export const controllerDefaults = {
     perAddressMax: 1000,
   },
   mailAttempts: { windowMs: 3_600_000, perPairMax: 5, perAccountMax: 20, perAddressMax: 100 },
+  drainTests: { windowMs: 60_000, perPairMax: 3, perAccountMax: 6, perAddressMax: 100 },
   attemptEntriesMax: 100_000,
   mailsPendingMax: 1000,
   trustedProxies: [] as string[],
@@ -68,6 +74,7 @@ export interface Scratch extends AsyncDisposable {
   readonly logged: { readonly event: string; readonly fields: object }[];
   readonly announced: string[];
   readonly streams: { readonly asked: LogRequest[]; authorised: (() => Promise<boolean>)[] };
+  readonly commands: StubCommands;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** Signs up; the answer is the `Authorization` of the new account. */
   account(email: string, password?: string): Promise<Credentials>;
@@ -117,6 +124,7 @@ export async function scratchController(overrides: ScratchOverrides = {}): Promi
     { announce: (line) => void announced.push(line), clock, chance },
   );
   const streams: Scratch['streams'] = { asked: [], authorised: [] };
+  const commands = new StubCommands();
   const metrics = new MetricsRegistry();
   const controller = await createController(
     { ...controllerDefaults, passwords: cheapPasswords, ...overrides.options },
@@ -127,6 +135,7 @@ export async function scratchController(overrides: ScratchOverrides = {}): Promi
       drainGate: stubGate,
       appHead: stubHead,
       drainWatch: stubWatch,
+      drainCommands: commands,
       clock,
       chance,
       logger,
@@ -146,6 +155,7 @@ export async function scratchController(overrides: ScratchOverrides = {}): Promi
     logged,
     announced,
     streams,
+    commands,
     call,
     mails,
     code,
@@ -195,6 +205,10 @@ const stubGate: DrainGate = {
       },
     };
   },
+  changed({ options }, changes) {
+    if (changes['gzip'] === 'maybe') return { ok: false, problems: ['option gzip must be 1 or 0'] };
+    return { ok: true, options: { ...options, ...changes } };
+  },
   shown: ({ client_key, ...rest }) =>
     client_key === undefined ? rest : { ...rest, client_key: '***' },
 };
@@ -207,10 +221,55 @@ const stubWatch: DrainWatch = {
       imbalanceMessages: 0,
       backlog: { messages: 7, bytes: 700, ageMs: 61_400 },
       lastSuccessMs: undefined,
-      lastError: { reason: 'timeout', atMs: Date.UTC(2026, 0, 1) },
+      lastError: { reason: 'http_5xx', status: 502, atMs: Date.UTC(2026, 0, 1) },
       nextAttemptMs: Date.UTC(2026, 0, 1, 0, 1),
+      certificate: { issuer: 'R11', expiresAtMs: Date.UTC(2026, 5, 1), problem: undefined },
+      replay: {
+        state: 'running',
+        startedAtMs: Date.UTC(2026, 0, 1),
+        messages: { delivered: 9, filtered: 0, dropped: 0, lost: 0, refused: 0 },
+        remainingMessages: 3,
+        lastError: undefined,
+        nextAttemptMs: undefined,
+      },
     }),
 };
+
+/** Does what its answers say, and remembers what it was asked. */
+class StubCommands implements DrainCommands {
+  readonly asked: unknown[][] = [];
+  verdict: DrainVerdict | 'busy' | undefined = {
+    verdict: 'failed',
+    mark: 'a-mark',
+    steps: [
+      { step: 'resolve', ok: true, ms: 3 },
+      { step: 'connect', ok: false, reason: 'timeout' },
+    ],
+    certificate: undefined,
+  };
+  replay: ReplayAnswer | 'busy' | undefined = 'started';
+  isReplaying = true;
+
+  settled(drain: DrainId): Promise<void> {
+    this.asked.push(['settled', drain]);
+    return Promise.resolve();
+  }
+
+  test(drain: DrainId): Promise<DrainVerdict | 'busy' | undefined> {
+    this.asked.push(['test', drain]);
+    return Promise.resolve(this.verdict);
+  }
+
+  startReplay(drain: DrainId, from: ReplayFrom): Promise<ReplayAnswer | 'busy' | undefined> {
+    this.asked.push(['replay', drain, from]);
+    return Promise.resolve(this.replay);
+  }
+
+  stopReplay(drain: DrainId): Promise<boolean> {
+    this.asked.push(['stop', drain]);
+    return Promise.resolve(this.isReplaying);
+  }
+}
 
 const stubHead: AppHead = {
   headOf: (app) => Promise.resolve({ position: `0123456789abcdef-0-7-${app}`, appSeq: 42 }),

@@ -141,3 +141,17 @@ async function recordAfterHole(kit: WorkerKit, read: WorkerKit['bus']['read']) {
     previous: at(last.position.offset + 1),
   };
 }
+
+test('a notice is not written before its entry is, however often there is no room for that', async () => {
+  const kit = new WorkerKit({ batchMsMax: 0 });
+  kit.drain.answer = () => ({ kind: 'refused', status: 422 });
+  kit.refuseCheckpoints = Object.assign(new Error('full'), { code: 'ENOSPC' });
+  kit.worker.start();
+  await appendEach(kit, ['a', 'b']);
+  await kit.clock.advance(60_000);
+  expect(await noticesIn(kit)).toEqual([]);
+  kit.refuseCheckpoints = undefined;
+  await kit.clock.advance(60_000);
+  expect(await noticesIn(kit)).toHaveLength(1);
+  expect(kit.saved?.notices).toEqual([]);
+});

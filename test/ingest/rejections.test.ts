@@ -112,13 +112,18 @@ test('knows from the log alone which notices were made, when their checkpoint wa
   await second.close();
 });
 
-test('does not look at what was in the log before it ever ran', async () => {
+test('announces what a life left that ended before its first checkpoint, and nothing twice', async () => {
   const log = new MemoryLog();
   const clock = new FakeClock();
+  const notice = { id: 'L17-0-0-0', exceptDrain: undefined };
   await log.append([linesRecord(1, ['a'], { rejected: { malformed: 2 } })]);
+  await log.append([linesRecord(1, ['…'], { kind: 'notice', notice })]);
+  await log.append([linesRecord(1, ['a'], { rejected: { malformed: 3 } })]);
   const made = await started(log, clock);
   await clock.advance(noticeIntervalMs);
-  expect(await noticesIn(log)).toEqual([]);
+  expect((await noticesIn(log)).slice(1)).toEqual([
+    `1 L17-0-2-2 Error L17 (malformed input): 3 messages rejected ${since}`,
+  ]);
   await made.close();
 });
 

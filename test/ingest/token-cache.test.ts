@@ -212,3 +212,22 @@ test('reads its file back, and takes one that is damaged for none', async () => 
   await writeFile(path, 'something else\n');
   expect(await file.load()).toEqual(new Map());
 });
+
+test('whatever bit of its file has flipped, no token becomes that of another app', async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, 'tokens');
+  const file = new TokenFile(path);
+  const tokens = new Map(
+    ['ab', 'cd'].map((hex, i) => [hex.repeat(32), { app: appId(17 + i), appName: `app ${i}` }]),
+  );
+  await file.save(tokens);
+  const sound = await readFile(path);
+  for (let bit = 0; bit < sound.length * 8; bit++) {
+    const bytes = Buffer.from(sound);
+    bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    await writeFile(path, bytes);
+    const loaded = await file.load();
+    for (const [hash, kept] of loaded) expect(kept).toEqual(tokens.get(hash));
+    expect(loaded.size).toBeLessThanOrEqual(2);
+  }
+});

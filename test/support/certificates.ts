@@ -6,6 +6,8 @@ import ipaddr from 'ipaddr.js';
 export interface Credentials {
   readonly cert: string;
   readonly key: string;
+  /** What a server needs that is to show a key that is too short. */
+  readonly ciphers?: string;
 }
 
 export interface LeafOptions {
@@ -14,6 +16,10 @@ export interface LeafOptions {
   /** Days from now. */
   readonly fromDays?: number;
   readonly toDays?: number;
+  /** 1,024 bits of RSA, which OpenSSL has long refused. */
+  readonly isWeak?: boolean;
+  /** For clients alone: no server may show it. */
+  readonly isClientOnly?: boolean;
 }
 
 /** Makes X.509 certificates (RFC 5280) without any tool but Node, so that tests run everywhere. */
@@ -22,21 +28,23 @@ export class CertificateAuthority {
   readonly #keys = keyPair();
   readonly #name: Buffer;
 
-  constructor(commonName = 'Test Authority') {
+  /** A root, or one that another authority vouches for. */
+  constructor(commonName = 'Test Authority', parent?: CertificateAuthority) {
     this.#name = distinguishedName(commonName);
+    const issuerKeys = parent ? parent.#keys : this.#keys;
     this.pem = certificate({
-      issuer: this.#name,
+      issuer: parent ? parent.#name : this.#name,
       subject: this.#name,
       publicKey: this.#keys.publicKey,
-      signer: this.#keys.privateKey,
-      issuerKey: this.#keys.publicKey,
+      signer: issuerKeys.privateKey,
+      issuerKey: issuerKeys.publicKey,
       isAuthority: true,
       leaf: {},
     });
   }
 
   issue(leaf: LeafOptions = {}): Credentials {
-    const keys = keyPair();
+    const keys = leaf.isWeak === true ? weakKeyPair() : keyPair();
     const cert = certificate({
       issuer: this.#name,
       subject: distinguishedName('receiver'),
@@ -46,7 +54,8 @@ export class CertificateAuthority {
       isAuthority: false,
       leaf,
     });
-    return { cert, key: pemKey(keys.privateKey) };
+    const ciphers = leaf.isWeak === true ? { ciphers: 'DEFAULT@SECLEVEL=0' } : {};
+    return { cert, key: pemKey(keys.privateKey), ...ciphers };
   }
 }
 
@@ -79,6 +88,9 @@ const dayMs = 86_400_000;
 
 function certificate(parts: Certificate): string {
   const { hosts = ['127.0.0.1', '::1', 'localhost'], fromDays = -1, toDays = 30 } = parts.leaf;
+  const ofClients = oid('1.3.6.1.5.5.7.3.2');
+  const purposes =
+    parts.leaf.isClientOnly === true ? [ofClients] : [oid('1.3.6.1.5.5.7.3.1'), ofClients];
   const extensions = parts.isAuthority
     ? [
         extension('2.5.29.19', sequence(boolean(true)), true),
@@ -86,8 +98,7 @@ function certificate(parts: Certificate): string {
       ]
     : [
         extension('2.5.29.15', bitString(Buffer.of(0x80), 7), true),
-        // Of servers and of clients.
-        extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.1'), oid('1.3.6.1.5.5.7.3.2'))),
+        extension('2.5.29.37', sequence(...purposes)),
         extension('2.5.29.17', sequence(...hosts.map(alternativeName))),
       ];
   const body = sequence(
@@ -113,6 +124,10 @@ function certificate(parts: Certificate): string {
 
 function keyPair(): { publicKey: KeyObject; privateKey: KeyObject } {
   return generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+}
+
+function weakKeyPair(): { publicKey: KeyObject; privateKey: KeyObject } {
+  return generateKeyPairSync('rsa', { modulusLength: 1024 });
 }
 
 function pemKey(key: KeyObject): string {

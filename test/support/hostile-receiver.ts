@@ -14,6 +14,7 @@ export class HostileReceiver implements AsyncDisposable {
   readonly open = new Set<Socket>();
   readonly #server: net.Server;
   #wake = (): void => {};
+  #port = 0;
 
   private constructor(behaviour: Behaviour, credentials: Credentials | undefined) {
     const listener: Behaviour = (socket) => {
@@ -40,15 +41,22 @@ export class HostileReceiver implements AsyncDisposable {
     this.#server.on('secureConnection', (socket: Socket) => socket.on('error', () => {}));
   }
 
-  static async listen(behaviour: Behaviour, credentials?: Credentials): Promise<HostileReceiver> {
+  static async listen(
+    behaviour: Behaviour,
+    credentials?: Credentials,
+    port = 0,
+  ): Promise<HostileReceiver> {
     const receiver = new HostileReceiver(behaviour, credentials);
-    receiver.#server.listen(0, '127.0.0.1');
+    receiver.#server.listen(port, '127.0.0.1');
     await once(receiver.#server, 'listening');
     return receiver;
   }
 
+  /** Also of one that no longer listens. */
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    const address = this.#server.address() as AddressInfo | null;
+    this.#port = address?.port ?? this.#port;
+    return this.#port;
   }
 
   /** Resolves when `isDone` holds; it is asked after whatever happens. */
@@ -72,6 +80,11 @@ export const silent: Behaviour = (socket) => {
   socket.resume();
 };
 
+/** A good HTTP receiver of small requests: each comes in one piece. */
+export const acknowledge: Behaviour = (socket) => {
+  socket.on('data', () => socket.write('HTTP/1.1 204 No Content\r\n\r\n'));
+};
+
 /** Sends `text` as soon as the first byte of a request is there. */
 export function say(text: string): Behaviour {
   return (socket) => {
@@ -93,18 +106,29 @@ export function sayAndReset(text: string): Behaviour {
   };
 }
 
-/** Sends `text`, then the same piece for ever, as fast as it is taken. */
-export function flood(text: string): Behaviour {
+/** Sends `text`, then `piece` for ever, as fast as it is taken; once there is a request, or at once. */
+export function flood(text: string, piece = 'x', isUnasked = false): Behaviour {
   return (socket) => {
-    const piece = Buffer.alloc(16 * 1024, 'x');
+    const pieces = Buffer.from(piece.repeat(Math.ceil((16 * 1024) / piece.length)));
     const go = (): void => {
-      while (!socket.destroyed && socket.write(piece));
+      while (!socket.destroyed && socket.write(pieces));
     };
-    socket.once('data', () => {
-      socket.write(text);
+    const begin = (): void => {
+      if (text !== '') socket.write(text);
       go();
-    });
+    };
+    if (isUnasked) begin();
+    else socket.once('data', begin);
     socket.on('drain', go);
+  };
+}
+
+/** Reads one byte per `everyMs`, and answers nothing. */
+export function sip(everyMs: number): Behaviour {
+  return (socket) => {
+    socket.on('readable', () => undefined);
+    const timer = setInterval(() => socket.read(1) as unknown, everyMs);
+    socket.on('close', () => clearInterval(timer));
   };
 }
 

@@ -45,15 +45,22 @@ export class HttpsReceiver implements AsyncDisposable {
     this.#server.on('tlsClientError', () => {});
   }
 
-  static async listen(credentials?: Credentials): Promise<HttpsReceiver> {
+  static async listen(credentials?: Credentials, port = 0): Promise<HttpsReceiver> {
     const receiver = new HttpsReceiver(credentials);
-    receiver.#server.listen(0, '127.0.0.1');
+    receiver.#server.listen(port, '127.0.0.1');
     await once(receiver.#server, 'listening');
     return receiver;
   }
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Shows another certificate from now on; connections that are open end. */
+  renew(credentials: Credentials): void {
+    if (!(this.#server instanceof https.Server)) throw new Error('has no certificate');
+    this.#server.setSecureContext(credentials);
+    for (const socket of this.open) socket.destroy();
   }
 
   url(path = '/', user = ''): string {

@@ -73,6 +73,11 @@ export class LogModel {
     }
   }
 
+  /** What was refused so far is gone for good: should the log ever show it, it was stored by half. */
+  forgetRefused(): void {
+    this.#attempts = new Map([...this.#attempts].filter(([id]) => this.#knownIds.has(id)));
+  }
+
   /** Compares everything that the log hands out; what it has kept of unanswered appends is known from now on. */
   async check(
     bus: LogBus,

@@ -92,8 +92,7 @@ export class LogScenario {
         if (crashAt > 0 && isTarget) {
           return { kind: 'crash', when: isAimed ? 'before' : chance.pick(moments) };
         }
-        const isSpace = n === errorAt && ['write', 'create', 'syncDirectory'].includes(kind);
-        return isSpace ? noSpace : undefined;
+        return n === errorAt ? noSpace : undefined;
       },
       latency: async () => {
         for (let turns = chance.below(turnsMax + 1); turns > 0; turns--) {

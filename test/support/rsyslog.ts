@@ -48,6 +48,11 @@ export class Rsyslog {
     await eventually('rsyslog accepts connections', () => canConnect(this.port));
   }
 
+  /** Sends a signal without waiting. */
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.#child;
     this.#child = undefined;

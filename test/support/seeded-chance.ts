@@ -21,6 +21,11 @@ export class SeededChance implements Chance {
     return Math.floor(this.fraction() * below);
   }
 
+  /** A whole number in [from, to]. */
+  int(from: number, to: number): number {
+    return from + this.below(to - from + 1);
+  }
+
   /** True in so many of a hundred cases. */
   percent(percent: number): boolean {
     return this.fraction() * 100 < percent;

@@ -2,7 +2,7 @@ import { Registry } from 'prom-client';
 import type { StoredRecord } from '../../src/bus/bus.ts';
 import { appId, drainId } from '../../src/core/ids.ts';
 import { decodeBooks, encodeBooks, newBooks, type Books } from '../../src/drains/drain-books.ts';
-import type { BatchEncoder } from '../../src/drains/batch-cutter.ts';
+import { frameId, type BatchEncoder } from '../../src/drains/batch-cutter.ts';
 import type { BatchShapes } from '../../src/drains/batch-shape.ts';
 import type { Batch, Delivery, Drain, StreamEvents } from '../../src/drains/drain.ts';
 import { DrainMetrics } from '../../src/drains/drain-metrics.ts';
@@ -16,7 +16,7 @@ import { textsOf } from './records.ts';
 import { silentLogger } from './silent-logger.ts';
 
 /** Encodes a line as its text and LF. */
-class TextEncoder implements BatchEncoder {
+export class TextEncoder implements BatchEncoder {
   #texts: string[] = [];
   #bytes = 0;
   #bytesMax = 0;
@@ -64,7 +64,7 @@ class TextEncoder implements BatchEncoder {
 }
 
 /** A receiver that answers as it is told, and remembers what it got. */
-class ScriptedDrain implements Drain {
+export class ScriptedDrain implements Drain {
   readonly batches: Batch[] = [];
   readonly texts: string[] = [];
   answer: (batch: Batch) => Delivery | Promise<Delivery> = () => ({
@@ -196,7 +196,8 @@ export class WorkerKit {
         clock,
         chance: { fraction: () => 0.5, bytes: (n) => Buffer.alloc(n), uuid: () => '' },
         logger: silentLogger,
-        metrics: new DrainMetrics(new Registry()),
+        metrics: new DrainMetrics(new Registry()).of('https'),
+        frameId: (from, lines) => frameId(id, from, lines),
       },
       books,
     );

@@ -1,7 +1,7 @@
-import { crc32c } from '@node-rs/crc32';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { CheckpointStore, Entries, Entry } from '../bus.ts';
+import { decodeAll, encodeAll, encodeChunk, type Change } from './checkpoint-chunks.ts';
 import { readAround } from './damaged-media.ts';
 import { makeDurableDirectory } from './durable-directory.ts';
 import { writeDraft } from './segment.ts';
@@ -26,13 +26,10 @@ export interface CheckpointJournalParts {
 /** Entry of partition 0 that stands after damage was found, until it is deleted: other entries may be missing or old. */
 export const damagedKey = 'damaged';
 
-type Change = [partition: number, epoch: number, key: string, entry: Entry];
 type LiveEntry = { readonly epoch: number; readonly entry: Exclude<Entry, null> };
 
 /**
  * The checkpoints of the embedded log: a journal of changes, and in memory what they add up to.
- * Chunk: magic(4) length(4) crc32c(4) JSON; a chunk that is not whole or not right is skipped. The first chunk
- * says how many bytes of chunks were written together with it and synced before the file got its name.
  */
 export class CheckpointJournal implements CheckpointStore {
   readonly #options: CheckpointJournalOptions;
@@ -70,7 +67,8 @@ export class CheckpointJournal implements CheckpointStore {
       throw error;
     }
     journal.#stopTicking = parts.clock.every(options.syncEveryMs, () => {
-      journal.sync().catch(parts.failed);
+      // Whoever needs to know has been told.
+      journal.sync().catch(() => undefined);
     });
     return journal;
   }
@@ -126,6 +124,7 @@ export class CheckpointJournal implements CheckpointStore {
     } catch (error) {
       // What was to be synced may be lost although the file shows it.
       this.#isDirty = this.#isBehind = true;
+      this.#parts.failed(error);
       throw error;
     }
   }
@@ -216,78 +215,6 @@ export class CheckpointJournal implements CheckpointStore {
     if (entry === null) live.delete(key);
     else live.set(key, { epoch, entry });
   }
-}
-
-const magic = 0x4b435053; // "SPCK"
-const chunkHeadBytes = 12;
-const changesPerChunk = 32;
-const magicBytes = Buffer.from([
-  magic & 0xff,
-  (magic >> 8) & 0xff,
-  (magic >> 16) & 0xff,
-  magic >>> 24,
-]);
-
-function encodeChunk(content: readonly Change[] | { bytes: number }): Buffer {
-  const json = Buffer.from(JSON.stringify(content));
-  const chunk = Buffer.allocUnsafe(chunkHeadBytes + json.length);
-  chunk.writeUInt32LE(magic, 0);
-  chunk.writeUInt32LE(json.length, 4);
-  chunk.writeUInt32LE(crc32c(json), 8);
-  json.copy(chunk, chunkHeadBytes);
-  return chunk;
-}
-
-/** Many small chunks, so that damage costs few entries. */
-function encodeAll(changes: readonly Change[]): Buffer {
-  const chunks: Buffer[] = [];
-  for (let i = 0; i < changes.length; i += changesPerChunk) {
-    chunks.push(encodeChunk(changes.slice(i, i + changesPerChunk)));
-  }
-  const together = Buffer.concat(chunks);
-  return Buffer.concat([encodeChunk({ bytes: together.length }), together]);
-}
-
-/**
- * Calls `apply` for each change of each whole chunk. Damaged: something that was complete is missing, and not
- * only what was being appended at the end.
- */
-function decodeAll(
-  bytes: Buffer,
-  apply: (change: Change) => void,
-): { skippedBytes: number; isDamaged: boolean } {
-  let skippedBytes = 0;
-  let skippedAt = -1;
-  let isDamaged = false;
-  let togetherEnd = Infinity;
-  for (let at = 0; at < bytes.length;) {
-    const json = chunkAt(bytes, at);
-    if (json) {
-      isDamaged ||= skippedAt >= 0;
-      const chunk = JSON.parse(json.toString()) as readonly Change[] | { bytes: number };
-      at += chunkHeadBytes + json.length;
-      if ('bytes' in chunk) togetherEnd = at + chunk.bytes;
-      else for (const change of chunk) apply(change);
-      continue;
-    }
-    if (skippedAt < 0) skippedAt = at;
-    const next = bytes.indexOf(magicBytes, at + 1);
-    const end = next < 0 ? bytes.length : next;
-    skippedBytes += end - at;
-    at = end;
-  }
-  isDamaged ||= bytes.length < togetherEnd || (skippedAt >= 0 && skippedAt < togetherEnd);
-  return { skippedBytes, isDamaged };
-}
-
-function chunkAt(bytes: Buffer, at: number): Buffer | undefined {
-  if (at + chunkHeadBytes > bytes.length || bytes.readUInt32LE(at) !== magic) return undefined;
-  const length = bytes.readUInt32LE(at + 4);
-  // Zeros have the checksum of nothing.
-  if (length === 0) return undefined;
-  if (at + chunkHeadBytes + length > bytes.length) return undefined;
-  const json = bytes.subarray(at + chunkHeadBytes, at + chunkHeadBytes + length);
-  return crc32c(json) === bytes.readUInt32LE(at + 8) ? json : undefined;
 }
 
 /** Reads and closes it. */

@@ -15,22 +15,18 @@ import { CheckpointJournal, damagedKey } from './checkpoint-journal.ts';
 import { isNoSpace } from './disk-errors.ts';
 import { IndexCache } from './index-cache.ts';
 import { logDirectory, openLogIdentity, type LogIdentity } from './log-identity.ts';
+import { LogRetention, type LogRetentionOptions } from './log-retention.ts';
 import { PartitionLog } from './partition-log.ts';
 import { endKey, headEntries, headsKey, recoverPartition } from './partition-recovery.ts';
 import { ReadScheduler } from './read-scheduler.ts';
-import { bytesAllowed, segmentsToDrop } from './retention.ts';
-import { indexPath, type Segment } from './segment.ts';
+import type { Segment } from './segment.ts';
 import { SegmentReader } from './segment-reader.ts';
 import type { Storage } from './storage.ts';
 
-export interface EmbeddedLogOptions {
+export interface EmbeddedLogOptions extends LogRetentionOptions {
   /** Partitions of a new log; an existing log must have as many. */
   readonly partitions: number;
   readonly segmentBytes: number;
-  readonly retentionBytesMax: number;
-  /** Keep less than that on a small disk: half of the sum of the free space and the log's own bytes. */
-  readonly retentionFitsDisk: boolean;
-  readonly retentionAgeMsMax: number;
   readonly appendQueueBytesMax: number;
   readonly commitBytesMax: number;
   readonly readsMax: number;
@@ -73,7 +69,7 @@ export class EmbeddedLog implements LogBus {
   readonly #epoch: number;
   readonly #timers: (() => void)[] = [];
   readonly #corruptPlaces = new Set<string>();
-  #retaining: Promise<void> = Promise.resolve();
+  readonly #retention: LogRetention;
   #failure: unknown;
 
   private constructor(
@@ -94,6 +90,13 @@ export class EmbeddedLog implements LogBus {
     );
     this.#epoch = opened.epoch;
     this.#subscribers = new Subscribers(options.partitions, opened.epoch);
+    this.#retention = new LogRetention(options, {
+      ...parts,
+      indexes: this.#indexes,
+      checkpoints: this.checkpoints,
+      logs: this.#logs,
+      failed: (error) => this.#fail(error),
+    });
   }
 
   /**
@@ -209,7 +212,7 @@ export class EmbeddedLog implements LogBus {
     this.#subscribers.close();
     for (const log of this.#logs) await log.whenWritten();
     // The last seal may have asked for it.
-    await this.#retaining;
+    await this.#retention.whenIdle();
     for (const log of this.#logs) await log.close();
     try {
       if (this.#failure === undefined) await this.#noteEnd();
@@ -237,27 +240,9 @@ export class EmbeddedLog implements LogBus {
     for (const log of this.#logs) await log.close();
   }
 
-  /** Drops what retention no longer keeps: for its age once a minute, for its bytes also at every seal. */
-  retain(by: { age: boolean }): Promise<void> {
-    // One after the other: two that count the same segments would both drop them.
-    const retained = this.#retaining.then(() => this.#retain(by));
-    this.#retaining = retained.catch(() => undefined);
-    return retained;
-  }
-
-  async #retain(by: { age: boolean }): Promise<void> {
-    const { clock, storage } = this.#parts;
-    const { retentionBytesMax, retentionFitsDisk } = this.#options;
-    const freeBytes = retentionFitsDisk ? await storage.freeBytes() : Infinity;
-    const allowed = bytesAllowed(retentionBytesMax, freeBytes, this.bytes);
-    for (const log of this.#logs) {
-      const sealed = log.segments.slice(0, -1);
-      const count = segmentsToDrop(sealed, log.segments.at(-1)?.bytes ?? 0, clock.nowMs(), {
-        ageMsMax: by.age ? this.#options.retentionAgeMsMax : Infinity,
-        bytesMax: allowed / this.partitions,
-      });
-      for (let i = 0; i < count; i++) await this.#dropOldest(log);
-    }
+  /** Drops what retention no longer keeps. */
+  retain(by: { readonly age: boolean }): Promise<void> {
+    return this.#retention.run(by);
   }
 
   checkpointFailed(error: unknown): void {
@@ -355,27 +340,6 @@ export class EmbeddedLog implements LogBus {
     this.retain({ age: false }).catch((error: unknown) =>
       this.#parts.logger.error({ err: error }, 'log.upkeep_failed'),
     );
-  }
-
-  /**
-   * The heads of its apps are durable before a segment goes: afterwards nothing else has their numbers. One is
-   * durably gone before the next goes, or a power cut could leave a hole; its index goes when it cannot come
-   * back: only there stands what its apps had before it.
-   */
-  async #dropOldest(log: PartitionLog): Promise<void> {
-    const { storage, logger } = this.#parts;
-    await this.checkpoints.sync();
-    const segment = log.dropOldest();
-    if (!segment) return;
-    this.#indexes.forget(segment);
-    try {
-      await storage.unlink(segment.path);
-      await storage.syncDirectory(directoryOf(log.partition));
-      await storage.unlink(indexPath(segment.path)).catch(() => undefined);
-    } finally {
-      await segment.retire();
-    }
-    logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
   }
 
   #fail(error: unknown): void {

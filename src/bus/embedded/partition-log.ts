@@ -5,6 +5,7 @@ import type { AppId } from '../../core/ids.ts';
 import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { StoredRecord } from '../bus.ts';
+import { AppendQueue, type Append, type AppendQueueOptions } from './append-queue.ts';
 import type { AppHead, AppHeads } from './app-heads.ts';
 import { isDeviceFailure, isNoSpace } from './disk-errors.ts';
 import { writeIndex, type IndexCache } from './index-cache.ts';
@@ -13,17 +14,13 @@ import { encodeEnvelope, type SegmentHeader } from './segment-format.ts';
 import { IndexBuilder } from './segment-index.ts';
 import type { Storage } from './storage.ts';
 
-export interface PartitionLogOptions {
+export interface PartitionLogOptions extends AppendQueueOptions {
   readonly logId: string;
   readonly partition: number;
   readonly salt: number;
   readonly directory: string;
   /** A segment is sealed once it is this long. */
   readonly segmentBytes: number;
-  /** Records waiting for their turn to be written, in bytes. */
-  readonly appendQueueBytesMax: number;
-  /** Written and fsynced together, in bytes. */
-  readonly commitBytesMax: number;
 }
 
 export interface PartitionLogParts {
@@ -46,13 +43,6 @@ export interface RecoveredPartition {
   readonly active: IndexBuilder;
   readonly heads: AppHeads;
   readonly nextOffset: number;
-}
-
-interface Append {
-  readonly records: readonly LogRecord[];
-  readonly bytes: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
 interface Encoded {
@@ -84,8 +74,7 @@ export class PartitionLog {
   #active: IndexBuilder;
   /** Heads of the apps in the group that is being written. Nobody sees them before it is durable. */
   readonly #ahead = new Map<AppId, AppHead>();
-  #queue: Append[] = [];
-  #queuedBytes = 0;
+  readonly #queue: AppendQueue;
   #committing: Promise<void> | undefined;
   /** The file may have bytes of a group that was refused; they go, durably, before anything else is written. */
   #mustCut = false;
@@ -112,6 +101,11 @@ export class PartitionLog {
     this.headOffset = recovered.nextOffset;
     this.#active = recovered.active;
     this.#sealAtBytes = options.segmentBytes;
+    this.#queue = new AppendQueue(options);
+  }
+
+  get directory(): string {
+    return this.#options.directory;
   }
 
   get bytes(): number {
@@ -119,23 +113,12 @@ export class PartitionLog {
   }
 
   append(records: readonly LogRecord[]): Promise<void> {
-    const bytes = records.reduce(
-      (sum, record) => sum + record.frames.length + recordOverheadBytes,
-      0,
-    );
     if (this.#broken !== undefined)
       return Promise.reject(unavailable('the log has failed', this.#broken));
     if (this.full) return Promise.reject(unavailable('no space left for the log'));
-    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > this.#options.appendQueueBytesMax) {
-      return Promise.reject(
-        new DependencyError('BUS_OVERLOADED', 'too many bytes wait to be written'),
-      );
-    }
-    this.#queuedBytes += bytes;
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ records, bytes, resolve, reject });
-      this.#committing ??= this.#commitAll();
-    });
+    const written = this.#queue.add(records);
+    if (!this.#queue.isEmpty) this.#committing ??= this.#commitAll();
+    return written;
   }
 
   /** Resolves when nothing waits to be written. */
@@ -163,20 +146,8 @@ export class PartitionLog {
   async #commitAll(): Promise<void> {
     // One turn of the loop later, so that all requests that arrived in this one share the write.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.#queue.length > 0) await this.#commitGroup(this.#takeGroup());
+    while (!this.#queue.isEmpty) await this.#commitGroup(this.#queue.takeGroup());
     this.#committing = undefined;
-  }
-
-  #takeGroup(): Append[] {
-    let bytes = 0;
-    let count = 0;
-    for (const append of this.#queue) {
-      if (count > 0 && bytes + append.bytes > this.#options.commitBytesMax) break;
-      bytes += append.bytes;
-      count++;
-    }
-    this.#queuedBytes -= bytes;
-    return this.#queue.splice(0, count);
   }
 
   async #commitGroup(group: readonly Append[]): Promise<void> {
@@ -258,7 +229,7 @@ export class PartitionLog {
     const isFatal = failure !== undefined && !isNoSpace(failure);
     if (isFatal) this.#broken = failure;
     const why = isFatal ? 'the log cannot be written' : 'no space left for the log';
-    this.#refuse([...group, ...this.#queue.splice(0)], unavailable(why, error));
+    this.#refuse([...group, ...this.#queue.takeAll()], unavailable(why, error));
     if (isFatal) this.#parts.failed(failure);
   }
 
@@ -270,7 +241,6 @@ export class PartitionLog {
   }
 
   #refuse(appends: readonly Append[], refusal: DependencyError): void {
-    this.#queuedBytes = 0;
     for (const append of appends) append.reject(refusal);
   }
 
@@ -294,7 +264,7 @@ export class PartitionLog {
     this.#parts.logger.warn({ err: error, partition: this.partition }, 'log.seal_failed');
     if (!isDeviceFailure(error)) return;
     this.#broken = error;
-    this.#refuse(this.#queue.splice(0), unavailable('the log cannot be written', error));
+    this.#refuse(this.#queue.takeAll(), unavailable('the log cannot be written', error));
     this.#parts.failed(error);
   }
 
@@ -331,9 +301,6 @@ export class PartitionLog {
     return { logId: this.logId, partition: this.partition, offset, line: 0 };
   }
 }
-
-/** What a record takes in the file beside its frames, for the bounds on bytes that wait. */
-const recordOverheadBytes = 100;
 
 function unavailable(message: string, cause?: unknown): DependencyError {
   return new DependencyError('BUS_UNAVAILABLE', message, cause);

@@ -66,6 +66,9 @@ export async function recoverPartition(
   const segments: Segment[] = [];
   try {
     await openSegments(options, parts, segments);
+    // A successor may have its name in the cache alone. The checkpoint must not speak of what it took over from
+    // before it is there to stay: without it, its predecessor would be the active segment again.
+    await parts.storage.syncDirectory(options.directory);
     const heads = checkpointedHeads(options, parts.checkpoint);
     await learnSealed(options, parts, segments.slice(0, -1), heads);
     const last = segments.at(-1);

@@ -27,9 +27,16 @@ export function segmentsToDrop(
     bytes -= segment.bytes;
     count++;
   }
-  const oldest = sealed[0];
-  const isAged = oldest !== undefined && oldest.maxTimeMs < nowMs - options.ageMsMax;
+  const isAged = sealed.length > 0 && oldestTimeMs(sealed, nowMs) < nowMs - options.ageMsMax;
   return count === 0 && isAged ? 1 : count;
+}
+
+/**
+ * When the oldest segment was written, at the latest. A time in the future says that the clock was wrong then; but
+ * the segment is no younger than those behind it, and would otherwise stand before all of them until that time.
+ */
+function oldestTimeMs(sealed: readonly SegmentFacts[], nowMs: number): number {
+  return sealed.find((segment) => segment.maxTimeMs <= nowMs)?.maxTimeMs ?? nowMs;
 }
 
 /**

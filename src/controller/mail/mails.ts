@@ -81,7 +81,56 @@ export const mails = {
       '',
       `It is good for ${revokeDays} days, also after the new address was confirmed.`,
     ]),
+
+  drainEvent: (to: string, news: DrainNews): Mail =>
+    mail(to, `Drain ${news.drain} of ${news.appName} ${drainSubjects[news.kind]}`, undefined, [
+      `The drain ${news.drain} of your app ${news.appName},`,
+      '',
+      `  ${news.maskedUrl}`,
+      '',
+      ...drainTexts[news.kind],
+      '',
+      ...(news.kind === 'recovered' ? [] : [`Its last attempt failed with: ${failureOf(news)}`]),
+    ]),
 } as const;
+
+/** What became of a drain, for the owner of its app. */
+export interface DrainNews {
+  readonly kind: 'held' | 'failing' | 'disabled' | 'recovered';
+  readonly drain: number;
+  readonly appName: string;
+  readonly maskedUrl: string;
+  readonly reason: string | undefined;
+  readonly status: number | undefined;
+}
+
+const drainSubjects: Readonly<Record<DrainNews['kind'], string>> = {
+  held: 'is held',
+  failing: 'is failing',
+  disabled: 'was disabled',
+  recovered: 'has recovered',
+};
+
+const drainTexts: Readonly<Record<DrainNews['kind'], readonly string[]>> = {
+  held: [
+    'is held: its receiver turns everything away. Its lines wait for as long as',
+    'the log keeps them, and it is tried again every five minutes.',
+  ],
+  failing: [
+    'has failed for a day: no attempt to deliver has gone well. Its lines wait',
+    'for as long as the log keeps them, and it is tried again every few minutes.',
+  ],
+  disabled: [
+    'was disabled: no attempt to deliver has gone well for days. The lines that',
+    'waited are dropped, and new ones are too, until you resume it.',
+  ],
+  recovered: ['has recovered: it delivers again.'],
+};
+
+function failureOf({ reason, status }: DrainNews): string {
+  const words = reason?.replaceAll('_', ' ') ?? 'an unknown reason';
+  return status === undefined ? words : `${words} (status ${status})`;
+}
 
 function mail(to: string, subject: string, code: Secret | undefined, lines: string[]): Mail {
   const text = new Secret(`${lines.join('\n')}\n`);

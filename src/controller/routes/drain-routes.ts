@@ -1,25 +1,39 @@
+import type { FastifyRequest } from 'fastify';
 import { drainId } from '../../core/ids.ts';
-import type { DrainRow } from '../../registry/registry.ts';
+import type { AppRow, DrainRow } from '../../registry/registry.ts';
+import type { Need } from '../access.ts';
 import { ApiError, invalid, notFound, unauthorised } from '../api-error.ts';
-import type { DrainGate, DrainHealth } from '../controller-parts.ts';
 import { bodyFields, idField, objectField, textField } from '../request-fields.ts';
-import { appOf, type Routes } from './route-parts.ts';
+import { appOf, type RouteParts, type Routes } from './route-parts.ts';
+import { shownDrain, shownHealth, shownState } from './shown-drain.ts';
 
 export const drainRoutes: Routes<
   'registry' | 'access' | 'drainGate' | 'appHead' | 'drainWatch' | 'logger'
 > = (api, { registry, access, drainGate, appHead, drainWatch, logger }) => {
   api.get('/api/apps/:app/drains', async (request) => {
     const { app } = await appOf(request, access, 'view');
-    return { data: (await registry.drains.listOf(app.id)).map((row) => shown(row, drainGate)) };
+    const rows = await registry.drains.listOf(app.id);
+    return {
+      data: await Promise.all(
+        rows.map(async (row) => {
+          const health = await drainWatch.healthOf(row.id);
+          const state = shownState(health);
+          return {
+            ...shownDrain(row, drainGate),
+            state,
+            health: health ? shownHealth(health) : null,
+          };
+        }),
+      ),
+    };
   });
 
   api.get('/api/apps/:app/drains/:drain', async (request) => {
-    const { app } = await appOf(request, access, 'view');
-    const { drain: wanted } = request.params as { drain: string };
-    const drain = (await registry.drains.listOf(app.id)).find(({ id }) => String(id) === wanted);
-    if (!drain) throw notFound('The app has no drain with this id.');
+    const { drain } = await drainOf(request, { access, registry }, 'view');
+    const health = await drainWatch.healthOf(drain.id);
+    const state = shownState(health);
     return {
-      data: { ...shown(drain, drainGate), ...shownHealth(await drainWatch.healthOf(drain.id)) },
+      data: { ...shownDrain(drain, drainGate), state, ...(health && shownHealth(health)) },
     };
   });
 
@@ -39,48 +53,32 @@ export const drainRoutes: Routes<
       throw invalid('The app already has the maximum number of drains allowed.');
     if (added === 'gone') throw unauthorised();
     logger.info({ appId: app.id, drainId: added.id }, 'controller.drain_added');
-    return reply.status(201).send({ data: shown(added, drainGate) });
+    return reply.status(201).send({ data: shownDrain(added, drainGate) });
   });
 
   api.delete('/api/apps/:app/drains', async (request) => {
     const { app } = await appOf(request, access, 'change');
     const id = idField(bodyFields(request.body), 'drain_id');
     if (id === undefined || !(await registry.drains.remove(app.id, drainId(id)))) {
-      throw notFound('The app has no drain with this id.');
+      throw notFound(noDrain);
     }
     logger.info({ appId: app.id, drainId: id }, 'controller.drain_removed');
     return { data: 'deleted' };
   });
 };
 
-/** The CLI's shape, and the options where there are some. */
-function shown(drain: DrainRow, gate: DrainGate): object {
-  const { id, token, masked: url, options } = drain;
-  const hasOptions = Object.keys(options).length > 0;
-  return { id, token, url, ...(hasOptions ? { options: gate.shown(options) } : {}) };
+/** The drain that the path names. */
+export async function drainOf(
+  request: FastifyRequest,
+  { access, registry }: Pick<RouteParts, 'access' | 'registry'>,
+  need: Need,
+): Promise<{ app: AppRow; drain: DrainRow }> {
+  const { app } = await appOf(request, access, need);
+  const { drain: wanted } = request.params as { drain: string };
+  const drain = (await registry.drains.listOf(app.id)).find(({ id }) => String(id) === wanted);
+  if (!drain) throw notFound(noDrain);
+  return { app, drain };
 }
 
-function shownHealth(health: DrainHealth | undefined): object {
-  if (!health) return { state: 'starting' };
-  const { state, messages, backlog, lastError } = health;
-  return {
-    state,
-    messages,
-    backlog: {
-      messages: backlog.messages,
-      bytes: backlog.bytes,
-      age_seconds: Math.round(backlog.ageMs / 1000),
-    },
-    imbalance: health.imbalanceMessages,
-    last_success: time(health.lastSuccessMs),
-    last_error: lastError?.reason ?? null,
-    last_error_at: time(lastError?.atMs),
-    next_retry: time(health.nextAttemptMs),
-  };
-}
-
-function time(ms: number | undefined): string | null {
-  return ms === undefined ? null : new Date(ms).toISOString();
-}
-
+export const noDrain = 'The app has no drain with this id.';
 const urlLengthMax = 8192;

@@ -5,8 +5,14 @@ import type { Logger } from '../../core/logger.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Access, Need } from '../access.ts';
 import { clientAddress } from '../client-address.ts';
-import type { AppHead, DrainGate, DrainWatch, LogStreams } from '../controller-parts.ts';
-import type { MailAllowance } from '../mail-allowance.ts';
+import type {
+  AppHead,
+  DrainCommands,
+  DrainGate,
+  DrainWatch,
+  LogStreams,
+} from '../controller-parts.ts';
+import type { Allowance } from '../allowance.ts';
 import type { BackgroundMail } from '../mail/background-mail.ts';
 import type { PasswordCheck } from '../password-check.ts';
 import type { Passwords } from '../passwords.ts';
@@ -20,11 +26,13 @@ export interface RouteParts {
   readonly passwordCheck: PasswordCheck;
   readonly signup: Signup;
   readonly backgroundMail: BackgroundMail;
-  readonly mailAllowance: MailAllowance;
+  readonly mailAllowance: Allowance;
   readonly logStreams: LogStreams;
   readonly drainGate: DrainGate;
   readonly appHead: AppHead;
   readonly drainWatch: DrainWatch;
+  readonly drainCommands: DrainCommands;
+  readonly testAllowance: Allowance;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;

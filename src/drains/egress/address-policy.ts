@@ -2,6 +2,13 @@ import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { ConfigError } from '../../core/errors.ts';
 
+export interface AddressPolicyOptions {
+  /** Networks that may be reached although they are not public. */
+  readonly allow: readonly string[];
+  /** Networks that may not be reached although they are public, and whatever `allow` says. */
+  readonly deny?: readonly string[];
+}
+
 /** `public` may be reached by anyone's drain, `operator` because the operator's list says so, the rest by none. */
 export type AddressVerdict = 'public' | 'operator' | 'refused';
 
@@ -12,14 +19,17 @@ export type AddressVerdict = 'public' | 'operator' | 'refused';
  */
 export class AddressPolicy {
   readonly #allowed: readonly Network[];
+  readonly #denied: readonly Network[];
 
   /** @throws ConfigError naming every network that cannot be read. */
-  constructor(options: { readonly allow: readonly string[] }) {
-    const problems = options.allow.filter((text) => parseNetwork(text) === undefined);
+  constructor(options: AddressPolicyOptions) {
+    const { allow, deny = [] } = options;
+    const problems = [...allow, ...deny].filter((text) => parseNetwork(text) === undefined);
     if (problems.length > 0) {
       throw new ConfigError(problems.map((text) => `not a network: "${text}"`));
     }
-    this.#allowed = options.allow.map(mustParse);
+    this.#allowed = allow.map(mustParse);
+    this.#denied = deny.map(mustParse);
   }
 
   /** Whether the operator allows anything that is not public: then names can only be judged when connecting. */
@@ -31,6 +41,8 @@ export class AddressPolicy {
   judge(address: string): AddressVerdict {
     if (isIP(address) === 0 || address.includes('%')) return 'refused';
     const bytes = unmapped(ipaddr.parse(address).toByteArray());
+    if (this.#denied.some((network) => contains(network, embedded4(bytes) ?? bytes)))
+      return 'refused';
     if (this.#allowed.some((network) => contains(network, bytes))) return 'operator';
     return (bytes.length === 4 ? isPublic4(bytes) : isPublic6(bytes)) ? 'public' : 'refused';
   }
@@ -53,10 +65,16 @@ function isPublic4(bytes: Bytes): boolean {
 }
 
 function isPublic6(bytes: Bytes): boolean {
-  if (contains(nat64, bytes)) return isPublic4(bytes.slice(12));
+  const inner = embedded4(bytes);
+  if (inner && contains(nat64, bytes)) return isPublic4(inner);
   if (!contains(globalUnicast, bytes)) return false;
   if (special6.some((network) => contains(network, bytes))) return false;
-  return !isIsatap(bytes) || isPublic4(bytes.slice(12));
+  return inner === undefined || isPublic4(inner);
+}
+
+/** The IPv4 address that an IPv6 one of a kind that may be public carries. */
+function embedded4(bytes: Bytes): Bytes | undefined {
+  return contains(nat64, bytes) || isIsatap(bytes) ? bytes.slice(12) : undefined;
 }
 
 /** RFC 5214 §6.1: an interface identifier of 0000:5efe or 0200:5efe carries an IPv4 address. */

@@ -11,6 +11,8 @@ import { TlsTrust } from './tls-trust.ts';
 export interface EgressOptions {
   /** Networks that drains may reach although they are not public, on any port. */
   readonly allow: readonly string[];
+  /** Networks that they may not reach although they are public: the operator's own. */
+  readonly deny?: readonly string[];
   /** PEM roots trusted beside the system's. */
   readonly extraPem?: string;
   readonly connectMsMax: number;

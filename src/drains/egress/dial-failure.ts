@@ -18,29 +18,58 @@ export class DialError extends Error {
   }
 }
 
+/** What is wrong with a certificate, of the error that it makes, in the words of L14; undefined when it is fine. */
+export function certificateProblem(error: unknown): string | undefined {
+  return certificateReason(codeOf(error), messageOf(error));
+}
+
 /** Of an error while the TCP connection was being opened. */
 export function classifyConnectError(error: unknown): DialFailure {
   return { reason: codeOf(error) === 'ETIMEDOUT' ? 'timeout' : 'connect' };
 }
 
-/** Of an error of a connected socket: during the TLS handshake, or later. */
+/** Of an error of a connected socket, or of what is spoken over it: during the TLS handshake, or later. */
 export function classifySocketError(error: unknown): DialFailure {
   if (error instanceof DialError) return error.failure;
   const code = codeOf(error);
-  const certificate = certificateReason(code);
+  const certificate = certificateReason(code, messageOf(error));
   if (certificate !== undefined) return { reason: 'tls', certificate };
   if (code === 'ETIMEDOUT') return { reason: 'timeout' };
-  return { reason: code.startsWith('ERR_SSL_') || code === 'EPROTO' ? 'tls' : 'closed' };
+  if (/^(?:ERR_SSL_|ERR_TLS_|ERR_OSSL_|EPROTO$)/.test(code)) return { reason: 'tls' };
+  return { reason: isProtocolError(error, code) ? 'protocol' : 'closed' };
 }
 
-/** OpenSSL's verification codes as Node names them (`X509_V_ERR_*`). */
-export function certificateReason(code: string): string | undefined {
+/** The receiver does not speak HTTP, or not correctly. undici's parser names its errors, and gives them no code. */
+function isProtocolError(error: unknown, code: string): boolean {
+  if (code === 'UND_ERR_SOCKET') return messageOf(error).startsWith('bad ');
+  if (error instanceof Error && error.name === 'HTTPParserError') return true;
+  return protocolCodes.has(code);
+}
+
+const protocolCodes = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+]);
+
+/**
+ * What is wrong with a certificate, the receiver's or ours: OpenSSL's verification codes as Node names them
+ * (`X509_V_ERR_*`), and the alerts with which a receiver turns our certificate down (RFC 8446 §6.2).
+ */
+function certificateReason(code: string, message = ''): string | undefined {
   const known = certificateReasons[code];
   if (known !== undefined) return known;
-  return /^(?:CERT_|CRL_|UNABLE_TO_|ERROR_IN_C|INVALID_CA|PATH_LENGTH)/.test(code)
+  // Node has no name for these: "EE certificate key too weak", "CA signature digest algorithm too weak".
+  if (code === 'UNSPECIFIED') return message.includes('too weak') ? 'weak' : 'bad certificate';
+  if (code.endsWith('_ALERT_CERTIFICATE_REQUIRED')) return 'client certificate required';
+  if (clientCertificateAlerts.test(code)) return 'client certificate refused';
+  return /^(?:CERT_|CRL_|UNABLE_TO_|ERROR_IN_C|ERR_TLS_CERT_)/.test(code)
     ? 'bad certificate'
     : undefined;
 }
+
+const clientCertificateAlerts =
+  /_ALERT_(?:(?:BAD|UNSUPPORTED|NO)_CERTIFICATE|CERTIFICATE_(?:EXPIRED|REVOKED|UNKNOWN)|UNKNOWN_CA)$/;
 
 const certificateReasons: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'expired',
@@ -54,7 +83,10 @@ const certificateReasons: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unknown authority',
   CERT_UNTRUSTED: 'unknown authority',
   CERT_REVOKED: 'revoked',
+  CERT_REJECTED: 'bad certificate',
   INVALID_PURPOSE: 'wrong purpose',
+  INVALID_CA: 'invalid authority',
+  PATH_LENGTH_EXCEEDED: 'chain too long',
   CERT_SIGNATURE_FAILURE: 'bad signature',
   CERT_CHAIN_TOO_LONG: 'chain too long',
 };
@@ -62,4 +94,8 @@ const certificateReasons: Readonly<Record<string, string>> = {
 function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : '';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : '';
 }

@@ -1,5 +1,4 @@
 import { isIP, type Socket } from 'node:net';
-import { connect as startTls, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../core/clock.ts';
 import type { AddressPolicy } from './address-policy.ts';
 import { connectAny } from './connect-any.ts';
@@ -10,10 +9,12 @@ import {
   type DialFailure,
 } from './dial-failure.ts';
 import type { DialSlots } from './dial-slots.ts';
+import type { DialWatch } from './dial-watch.ts';
 import type { EgressMetrics, RefusalReason } from './egress-metrics.ts';
 import { isInternalName } from './internal-name.ts';
 import { isOpenPort } from './port-policy.ts';
 import type { Resolver } from './resolver.ts';
+import { shakeHands, type DialTls } from './tls-handshake.ts';
 import type { TlsIdentity, TlsTrust } from './tls-trust.ts';
 
 export interface DialTarget {
@@ -24,16 +25,6 @@ export interface DialTarget {
   readonly tls: DialTls | undefined;
   /** Port 80 is open for this one. */
   readonly plainHttp?: boolean;
-}
-
-export interface DialTls {
-  /** The name that is asked for and that the certificate must have; the host when undefined. */
-  readonly servername?: string;
-  /** False accepts any certificate: only when operator and owner both said so. */
-  readonly verify: boolean;
-  readonly alpn?: readonly string[];
-  /** The same object for every connection of a drain. */
-  readonly identity?: TlsIdentity;
 }
 
 /** How a drain's owner wants TLS to be. */
@@ -89,7 +80,7 @@ export class EgressDialer {
   }
 
   /** A connected socket with no listeners of its own but for errors. Never rejects. */
-  async connect(target: DialTarget, signal: AbortSignal): Promise<DialResult> {
+  async connect(target: DialTarget, signal: AbortSignal, watch?: DialWatch): Promise<DialResult> {
     const limit = new AbortController();
     const abort = (): void => limit.abort(new DialError({ reason: 'closed' }));
     const cancelTimer = this.#parts.clock.after(this.#options.connectMsMax, () =>
@@ -98,7 +89,7 @@ export class EgressDialer {
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
     try {
-      const dialled = await this.#dial(target, limit.signal);
+      const dialled = await this.#dial(target, limit.signal, watch);
       this.#parts.metrics.dialled('connected');
       return { ok: true, dialled };
     } catch (error) {
@@ -111,13 +102,19 @@ export class EgressDialer {
     }
   }
 
-  async #dial(target: DialTarget, signal: AbortSignal): Promise<Dialled> {
-    const giveBack = await this.#parts.slots.take(target.host, signal);
+  async #dial(target: DialTarget, signal: AbortSignal, watch?: DialWatch): Promise<Dialled> {
+    const { host, port, tls } = target;
+    const giveBack = await this.#parts.slots.take(host, signal);
     try {
       const addresses = await abortable(this.#addresses(target), signal);
-      const tcp = await this.#connectTcp(addresses, target.port, signal);
-      if (!target.tls) return { stream: tcp, tcp };
-      return { stream: await this.#handshake(tcp, target.host, target.tls, signal), tcp };
+      watch?.done('resolve');
+      const tcp = await this.#connectTcp(addresses, port, signal);
+      watch?.done('connect');
+      if (!tls) return { stream: tcp, tcp };
+      const { trust } = this.#parts;
+      const stream = await shakeHands({ tcp, host, tls, trust, watch }, signal);
+      watch?.done('tls');
+      return { stream, tcp };
     } finally {
       giveBack();
     }
@@ -155,40 +152,6 @@ export class EgressDialer {
       throw this.#refuse('address');
     }
     return tcp;
-  }
-
-  #handshake(tcp: Socket, host: string, tls: DialTls, signal: AbortSignal): Promise<TLSSocket> {
-    const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
-    return new Promise((resolve, reject) => {
-      const stream = startTls({
-        socket: tcp,
-        // Without a server name the certificate is checked against the address.
-        host,
-        ...(servername === undefined ? {} : { servername }),
-        ...(tls.alpn === undefined ? {} : { ALPNProtocols: [...tls.alpn] }),
-        secureContext: this.#parts.trust.context(tls.identity),
-        // Explicit: then NODE_TLS_REJECT_UNAUTHORIZED has no say.
-        rejectUnauthorized: tls.verify,
-      });
-      const abort = (): void => {
-        stream.destroy();
-        reject(signal.reason as Error);
-      };
-      const settle = (): void => signal.removeEventListener('abort', abort);
-      signal.addEventListener('abort', abort, { once: true });
-      stream.once('secureConnect', () => {
-        settle();
-        resolve(stream);
-      });
-      stream.on('error', (error: Error) => {
-        settle();
-        reject(error);
-      });
-      stream.once('close', () => {
-        settle();
-        reject(new DialError({ reason: 'closed' }));
-      });
-    });
   }
 
   #refuse(reason: RefusalReason): DialError {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../core/clock.ts';
+import { DialError } from '../egress/dial-failure.ts';
 
 export interface HttpExchangeOptions {
   readonly responseBytesMax: number;
@@ -29,8 +30,9 @@ export type HttpAnswer =
 const writeReportMs = 20;
 
 /**
- * One request and its answer. The status alone decides: the body is read only so that the connection can
- * be used again, and for receivers that say there what they did not want, and a body that is too long or too slow ends the connection, not the verdict.
+ * One request and its answer. The status alone decides: the body is read only so that the connection can be used
+ * again, and for receivers that say there what they did not want. A body that is too long or too slow ends the
+ * connection, not the verdict.
  */
 export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly answer: Promise<HttpAnswer>;
@@ -58,6 +60,11 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   abort(error: Error): void {
     this.#settle({ kind: 'failed', error });
     this.#controller?.abort(error);
+  }
+
+  /** More has come in than an answer may have, in whatever form: the connection ends. */
+  flooded(): void {
+    this.#cut();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -111,7 +118,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #cut(): void {
-    const error = new Error('the answer was broken off');
+    const error = new DialError({ reason: 'protocol' });
     this.#settle(this.#verdict() ?? { kind: 'failed', error });
     this.#parts.socket()?.destroy();
   }

@@ -4,18 +4,18 @@ import { gzip } from 'node:zlib';
 import { Pool, type buildConnector } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain } from '../drain.ts';
-import { DialError } from '../egress/dial-failure.ts';
+import { classifySocketError, DialError } from '../egress/dial-failure.ts';
 import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
 import { contentTypeOf } from '../formats/content-type.ts';
+import { outcomeOf } from '../outcome.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
-import { classifyError } from './classify-error.ts';
-import { classifyResponse } from './classify-response.ts';
 import { fixedHeaders, type HeaderOptions } from './fixed-headers.ts';
 import { HttpExchange, type HttpAnswer, type HttpExchangeOptions } from './http-exchange.ts';
 import { rejectedRecords } from './partial-success.ts';
+import type { RetryAfterLimits } from './retry-after.ts';
 
-export interface HttpsDrainOptions extends Omit<HttpExchangeOptions, 'keepBody'> {
+export interface HttpsDrainOptions extends Omit<HttpExchangeOptions, 'keepBody'>, RetryAfterLimits {
   /** `Logplex/spillway-<version>`. */
   readonly userAgent: string;
   /** For everything: look-up, connection, handshake, request and answer. */
@@ -47,6 +47,9 @@ export class HttpsDrain implements Drain {
   readonly #headers: readonly string[];
   #pool: Pool | undefined;
   #connection: Connection | undefined;
+  #exchanging: HttpExchange | undefined;
+  /** The exchange under way has had its connection: the pool would go on opening others, at once and without end. */
+  #hasDialled = false;
   /** Of the delivery under way: ends a connection that is being opened for it. */
   #dialLimit = new AbortController();
 
@@ -96,6 +99,9 @@ export class HttpsDrain implements Drain {
       { ...this.#options, keepBody: isOtlp(batch.contentType ?? this.#contentType) },
       { clock: this.#parts.clock, socket: () => this.#connection?.socket },
     );
+    this.#exchanging = exchange;
+    this.#hasDialled = false;
+    if (this.#connection) this.#connection.readBytesMax = this.#readBytesMax(this.#connection);
     const dialLimit = new AbortController();
     this.#dialLimit = dialLimit;
     const abort = (): void => {
@@ -107,16 +113,21 @@ export class HttpsDrain implements Drain {
     else this.#dispatch(batch, exchange);
     const answer = await exchange.answer;
     limit.removeEventListener('abort', abort);
-    if (answer.kind === 'failed') return classifyError(answer.error);
-    if (this.#connection) this.#connection.isUsed = true;
-    return this.#classify(answer);
+    if (answer.kind === 'answered' && this.#connection) this.#connection.isUsed = true;
+    return this.#outcome(answer.kind === 'failed' ? this.#firstError(answer) : answer);
   }
 
-  #classify({ status, retryAfter, body }: HttpAnswer & { kind: 'answered' }): Delivery {
-    const delivery = classifyResponse(status, retryAfter, this.#parts.clock.nowMs());
-    return delivery.kind === 'delivered' && body
-      ? { kind: 'delivered', rejected: rejectedRecords(body) }
+  #outcome(answer: HttpAnswer): Delivery {
+    const delivery = outcomeOf(answer, this.#options, this.#parts.clock.nowMs());
+    return delivery.kind === 'delivered' && answer.kind === 'answered' && answer.body
+      ? { kind: 'delivered', rejected: rejectedRecords(answer.body) }
       : delivery;
+  }
+
+  /** undici tells the last error of a connection; a TLS alert is followed by an end that says nothing. */
+  #firstError(answer: HttpAnswer & { kind: 'failed' }): HttpAnswer {
+    const error = this.#connection?.error;
+    return error === undefined || answer.error instanceof DialError ? answer : { ...answer, error };
   }
 
   #dispatch(batch: Batch, exchange: HttpExchange): void {
@@ -157,12 +168,43 @@ export class HttpsDrain implements Drain {
 
   #connect(callback: buildConnector.Callback): void {
     const { clock, dialer } = this.#parts;
+    if (this.#hasDialled) {
+      // Errors of other classes, the pool may take as a reason to try once more.
+      const error = new DialError(classifySocketError(this.#connection?.error));
+      return void setImmediate(() => callback(error, null));
+    }
+    this.#hasDialled = true;
     void dialer.connect(dialTarget(this.#plan), this.#dialLimit.signal).then((result) => {
       if (!result.ok) return callback(new DialError(result.failure), null);
       const { stream } = result.dialled;
-      this.#connection = { socket: stream, sinceMs: clock.monotonicMs(), isUsed: false };
+      const connection: Connection = {
+        socket: stream,
+        sinceMs: clock.monotonicMs(),
+        isUsed: false,
+        error: undefined,
+        readBytesMax: 0,
+      };
+      connection.readBytesMax = this.#readBytesMax(connection);
+      stream.once('error', (error) => (connection.error = error));
+      stream.on('readable', () => this.#look(connection));
+      this.#connection = connection;
       return callback(null, stream);
     });
+  }
+
+  #readBytesMax({ socket }: Pick<Connection, 'socket'>): number {
+    const { responseHeaderBytesMax, responseBytesMax } = this.#options;
+    return socket.bytesRead + responseHeaderBytesMax + responseBytesMax;
+  }
+
+  /**
+   * The parser bounds headers and we bound the body; empty lines, informational answers, chunk extensions and what
+   * comes unasked are neither, and would keep this process busy as fast as they can be sent.
+   */
+  #look(connection: Connection): void {
+    if (connection.socket.bytesRead <= connection.readBytesMax) return;
+    if (this.#connection === connection) this.#exchanging?.flooded();
+    connection.socket.destroy();
   }
 
   /** Nothing is in flight between deliveries, so an old connection can go without loss. */
@@ -179,6 +221,10 @@ interface Connection {
   readonly socket: Socket;
   readonly sinceMs: number;
   isUsed: boolean;
+  /** The first that it had. */
+  error: Error | undefined;
+  /** What may have been read when the answer under way is whole. */
+  readBytesMax: number;
 }
 
 /** Only there the body of an answer says something. */

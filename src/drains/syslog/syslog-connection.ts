@@ -46,6 +46,10 @@ export class SyslogConnection {
     return this.#write !== undefined;
   }
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Resolves once TCP has taken all of `body`, or with the reason why it will not. One at a time. */
   async write(body: Buffer): Promise<FailureReason | undefined> {
     if (this.#isOver) return 'closed';

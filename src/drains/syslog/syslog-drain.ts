@@ -1,18 +1,23 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain, FailureReason, StreamEvents } from '../drain.ts';
 import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
+import { outcomeOfFailure } from '../outcome.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
 import type { DrainTarget } from '../url/drain-url.ts';
 import { StallWatch } from './stall-watch.ts';
+import { Successor, type SuccessorOptions } from './successor.ts';
 import { SyslogConnection, type SyslogConnectionOptions } from './syslog-connection.ts';
 import type { TcpQueues } from './tcp-queues.ts';
 import { UnconfirmedWindow, type UnconfirmedWindowOptions } from './unconfirmed-window.ts';
 
-export interface SyslogDrainOptions extends SyslogConnectionOptions, UnconfirmedWindowOptions {
+export interface SyslogDrainOptions
+  extends SyslogConnectionOptions, UnconfirmedWindowOptions, SuccessorOptions {
   /** No progress for this long, with something to send, is a dead peer. */
   readonly stallMsMax: number;
-  /** Older connections are renewed before the next write, so that changes of the name apply. */
+  /** Older connections are not written to any more, so that changes of the name apply. */
   readonly connectionMsMax: number;
+  /** How long before that another is opened beside it. */
+  readonly renewAheadMs: number;
   /** How long the answer to our FIN may take. */
   readonly finMsMax: number;
   /** How often the window is looked at while it is not empty. */
@@ -42,6 +47,7 @@ export class SyslogDrain implements Drain {
   readonly #events: StreamEvents;
   readonly #window: UnconfirmedWindow;
   readonly #stall: StallWatch;
+  readonly #successor: Successor;
   #connection: SyslogConnection | undefined;
   #cancelTicks: (() => void) | undefined;
   #isLooking = false;
@@ -58,11 +64,18 @@ export class SyslogDrain implements Drain {
     this.#events = events;
     this.#window = new UnconfirmedWindow(options);
     this.#stall = new StallWatch(options);
+    this.#successor = new Successor(options, {
+      clock: parts.clock,
+      open: async (signal) => {
+        const opened = await this.#open(signal);
+        return opened instanceof SyslogConnection ? opened : undefined;
+      },
+    });
   }
 
   async deliver(batch: Batch, signal: AbortSignal): Promise<Delivery> {
     if (signal.aborted) return this.#retry('closed');
-    if (this.#isOld() && !(await this.#end(signal))) return this.#retry('closed');
+    if (this.#isToBeReplaced() && !(await this.#end(signal))) return this.#retry('closed');
     const connection = this.#connection ?? (await this.#connect(signal));
     if (!(connection instanceof SyslogConnection)) return connection;
     const reason = await this.#write(connection, batch, signal);
@@ -74,27 +87,30 @@ export class SyslogDrain implements Drain {
    * nothing more may reach the receiver.
    */
   async close(signal: AbortSignal): Promise<void> {
+    this.#successor.close();
     if (signal.aborted) this.#connection?.reset();
     await this.#end(signal);
     this.#forget();
   }
 
   async #connect(signal: AbortSignal): Promise<SyslogConnection | Delivery> {
+    const connection = this.#successor.take() ?? (await this.#open(signal));
+    if (!(connection instanceof SyslogConnection)) return connection;
+    this.#connection = connection;
+    this.#stall.reset(this.#parts.clock.monotonicMs());
+    return connection;
+  }
+
+  async #open(signal: AbortSignal): Promise<SyslogConnection | Delivery> {
     const { clock, dialer } = this.#parts;
     const result = await dialer.connect(dialTarget(this.#plan), signal);
-    if (!result.ok) {
-      return result.failure.reason === 'blocked_address'
-        ? { kind: 'hold', reason: result.failure.reason }
-        : { kind: 'retry', ...result.failure };
-    }
+    if (!result.ok) return outcomeOfFailure(result.failure);
     const connection: SyslogConnection = new SyslogConnection(
       this.#options,
       result.dialled,
       clock.monotonicMs(),
       (reason) => this.#broken(connection, reason),
     );
-    this.#connection = connection;
-    this.#stall.reset(clock.monotonicMs());
     return connection;
   }
 
@@ -131,9 +147,17 @@ export class SyslogDrain implements Drain {
     if (isLossy) this.#events.broken(reason);
   }
 
-  #isOld(): boolean {
-    const sinceMs = this.#connection?.sinceMs ?? Infinity;
-    return this.#parts.clock.monotonicMs() - sinceMs >= this.#options.connectionMsMax;
+  /**
+   * An old connection goes on carrying lines until another one is there. When none can be had, it ends nevertheless:
+   * what the name and the certificate say by then is what counts.
+   */
+  #isToBeReplaced(): boolean {
+    const { connectionMsMax, renewAheadMs } = this.#options;
+    if (!this.#connection) return false;
+    const ageMs = this.#parts.clock.monotonicMs() - this.#connection.sinceMs;
+    if (ageMs < connectionMsMax - renewAheadMs) return false;
+    this.#successor.prepare();
+    return this.#successor.isReady || ageMs >= connectionMsMax;
   }
 
   /** True when nothing is left unconfirmed. The order of lines needs the old connection read before a new one opens. */

@@ -13,6 +13,8 @@ export interface DrainUrlPolicy {
   /** The option `insecure`. */
   readonly insecure: boolean;
   readonly addresses: Pick<AddressPolicy, 'judge' | 'allowsPrivate' | 'loopback'>;
+  /** URLs of our own doors: lines that a drain sends there come back to it. */
+  readonly ownUrls?: readonly string[];
 }
 
 export type ParsedDrainUrl =
@@ -191,6 +193,7 @@ function percentDecode(text: string): Buffer {
 
 function targetProblems({ url }: SplitUrl, target: DrainTarget, policy: DrainUrlPolicy): string[] {
   const problems = [hostProblem(target, policy), portProblem(target, policy)];
+  if (isOwn(target, policy.ownUrls ?? [])) problems.push('is this service itself');
   if (target.kind === 'syslog') {
     if (userInfo(url) !== '') problems.push('syslog drains take no user or password');
     if (url.pathname !== '/' || url.search !== '') problems.push('syslog drains take no path');
@@ -211,6 +214,14 @@ function hostProblem({ host }: DrainTarget, policy: DrainUrlPolicy): string | un
     return policy.addresses.loopback().length === 0 ? 'address is not public' : undefined;
   }
   return isInternalName(host) && !policy.addresses.allowsPrivate ? 'host is not public' : undefined;
+}
+
+function isOwn({ host, port }: DrainTarget, urls: readonly string[]): boolean {
+  return urls.some((text) => {
+    const url = new URL(text);
+    const ownPort = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
+    return url.hostname.replace(/^\[(.*)\]$/, '$1') === host && ownPort === port;
+  });
 }
 
 /** A name can be the operator's own, whose ports are all open; that is judged when connecting. */

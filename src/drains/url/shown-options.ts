@@ -9,6 +9,16 @@ export function shownOptions(
   );
 }
 
+/** Names of the options that somebody sends back as they were shown to him. */
+export function maskedNames(given: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.entries(given).flatMap(([name, value]) => (isMasked(value) ? [name] : []));
+}
+
+function isMasked(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return value === mask;
+  return Object.values(value).includes(mask);
+}
+
 const mask = '***';
 
 function shown(name: string, value: unknown): unknown {

@@ -13,6 +13,7 @@ export function migrations(dialect: TableDialect): MigrationProvider {
       Promise.resolve({
         '0001-users': usersMigration(dialect),
         '0002-apps': appsMigration(dialect),
+        '0003-drain-states': drainStatesMigration,
       }),
   };
 }
@@ -139,6 +140,17 @@ function appsMigration(dialect: TableDialect): Migration {
     },
   };
 }
+
+/** What owners do to their drains. */
+const drainStatesMigration: Migration = {
+  async up(db: Kysely<never>): Promise<void> {
+    await db.schema.alterTable('drains').addColumn('paused_at_ms', 'bigint').execute();
+    await db.schema
+      .alterTable('drains')
+      .addColumn('resumes', 'integer', (column) => column.notNull().defaultTo(0))
+      .execute();
+  },
+};
 
 async function index(db: Kysely<never>, table: string, columns: string[]): Promise<void> {
   await db.schema

@@ -109,4 +109,8 @@ interface DrainsTable {
   start_position: string;
   start_app_seq: number;
   created_at_ms: number;
+  /** Null while it is not paused. */
+  paused_at_ms: number | null;
+  /** How often it was resumed: whoever runs the drain sees by it that he has not seen the last one. */
+  resumes: Generated<number>;
 }

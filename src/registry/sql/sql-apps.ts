@@ -78,6 +78,27 @@ export class SqlApps implements Apps {
     return created;
   }
 
+  async find(app: AppId): Promise<AppRow | undefined> {
+    const row = await this.#store.run((db) =>
+      db
+        .selectFrom('apps')
+        .innerJoin('users as owners', 'owners.id', 'apps.owner_id')
+        .select([
+          'apps.id',
+          'apps.name',
+          'apps.cloud',
+          'apps.region',
+          'apps.stack',
+          'apps.created_at_ms',
+          'owners.email as owner',
+        ])
+        .where('apps.id', '=', app)
+        .where('apps.destroyed_at_ms', 'is', null)
+        .executeTakeFirst(),
+    );
+    return row && appRow(row);
+  }
+
   async findFor(user: UserRow, name: string): Promise<{ app: AppRow; role: Role } | undefined> {
     const row = await this.#store.run((db) =>
       visibleApps(db, user).where('apps.name', '=', name).executeTakeFirst(),

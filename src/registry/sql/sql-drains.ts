@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import type { Insertable, Selectable, Updateable } from 'kysely';
 import type { Chance } from '../../core/chance.ts';
 import type { Clock } from '../../core/clock.ts';
 import { appId, drainId, type AppId, type DrainId } from '../../core/ids.ts';
@@ -6,7 +6,7 @@ import type { Logger } from '../../core/logger.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Changes } from '../changes.ts';
 import type { KeyRing, Place } from '../key-ring.ts';
-import type { DrainRow, Drains, DrainSpec, DrainStart } from '../registry.ts';
+import type { DrainRow, Drains, DrainSpec, DrainStart, StoredDrainOptions } from '../registry.ts';
 import type { Schema } from './schema.ts';
 import { holdApp } from './sql-log-tokens.ts';
 import type { SqlStore } from './sql-store.ts';
@@ -93,6 +93,60 @@ export class SqlDrains implements Drains {
     return row !== undefined;
   }
 
+  async pause(app: AppId, drain: DrainId): Promise<DrainRow | undefined> {
+    const pausedAtMs = this.#clock.nowMs();
+    return this.#update(app, drain, ({ paused_at_ms }) => ({
+      paused_at_ms: paused_at_ms ?? pausedAtMs,
+    }));
+  }
+
+  async resume(app: AppId, drain: DrainId): Promise<DrainRow | undefined> {
+    return this.#update(app, drain, ({ resumes }) => ({
+      paused_at_ms: null,
+      resumes: resumes + 1,
+    }));
+  }
+
+  async setOptions(
+    app: AppId,
+    drain: DrainId,
+    options: (row: DrainRow) => StoredDrainOptions | undefined,
+  ): Promise<DrainRow | 'kept' | undefined> {
+    let isKept = false;
+    const changed = await this.#update(app, drain, (row) => {
+      const wanted = options(this.#drainRow(row));
+      isKept = wanted === undefined;
+      return wanted && { options_sealed: this.#sealed(wanted, app, row.token) };
+    });
+    return isKept ? 'kept' : changed;
+  }
+
+  async #update(
+    app: AppId,
+    drain: DrainId,
+    step: (row: Selectable<Schema['drains']>) => Updateable<Schema['drains']> | undefined,
+  ): Promise<DrainRow | undefined> {
+    const changed = await this.#store.transaction(async (db) => {
+      const row = await db
+        .selectFrom('drains')
+        .selectAll()
+        .where('app_id', '=', app)
+        .where('id', '=', drain)
+        .executeTakeFirst();
+      const values = row && step(row);
+      if (!values) return undefined;
+      return db
+        .updateTable('drains')
+        .set(values)
+        .where('id', '=', drain)
+        .returningAll()
+        .executeTakeFirstOrThrow();
+    });
+    if (!changed) return undefined;
+    this.#changes.tell({ kind: 'drain', drain });
+    return this.#drainRow(changed);
+  }
+
   /** One row that cannot be opened, damaged on disk perhaps, must not stop the drains of everybody else. */
   #readable(rows: readonly Selectable<Schema['drains']>[]): readonly DrainRow[] {
     return rows.flatMap((row) => {
@@ -105,25 +159,22 @@ export class SqlDrains implements Drains {
     });
   }
 
-  #values(
-    app: AppId,
-    spec: DrainSpec,
-    start: DrainStart,
-  ): Omit<Selectable<Schema['drains']>, 'id'> {
+  #values(app: AppId, spec: DrainSpec, start: DrainStart): Insertable<Schema['drains']> {
     const token = `d.${this.#chance.uuid()}`;
     return {
       app_id: app,
       token,
       url_sealed: this.#keyRing.seal(spec.url, drainPlace(app, token, 'url')),
       masked: spec.masked,
-      options_sealed: this.#keyRing.seal(
-        JSON.stringify(spec.options),
-        drainPlace(app, token, 'options'),
-      ),
+      options_sealed: this.#sealed(spec.options, app, token),
       start_position: start.position,
       start_app_seq: start.appSeq,
       created_at_ms: this.#clock.nowMs(),
     };
+  }
+
+  #sealed(options: StoredDrainOptions, app: AppId, token: string): string {
+    return this.#keyRing.seal(JSON.stringify(options), drainPlace(app, token, 'options'));
   }
 
   #drainRow(row: Selectable<Schema['drains']>): DrainRow {
@@ -138,11 +189,13 @@ export class SqlDrains implements Drains {
       options: JSON.parse(options) as DrainRow['options'],
       start: { position: row.start_position, appSeq: row.start_app_seq },
       createdAtMs: row.created_at_ms,
+      isPaused: row.paused_at_ms !== null,
+      resumes: row.resumes,
     };
   }
 }
 
 /** The drain's token stands for the row: it is as unique as the id, and known before the row is stored. */
-function drainPlace(app: AppId, token: string, field: string): Place {
+export function drainPlace(app: AppId, token: string, field: string): Place {
   return { table: 'drains', row: `${app} ${token}`, field };
 }

@@ -46,14 +46,17 @@ export class SqlLogTokens implements LogTokens {
       db
         .selectFrom('log_tokens')
         .innerJoin('apps', 'apps.id', 'log_tokens.app_id')
-        .select(['apps.id', 'apps.name', 'log_tokens.expires_at_ms'])
+        .select(['apps.id', 'apps.name', 'log_tokens.expires_at_ms', 'log_tokens.sealed'])
         .where('log_tokens.token_hash', '=', tokenHash.toString('hex'))
         .where('apps.destroyed_at_ms', 'is', null)
         .executeTakeFirst(),
     );
     if (!row) return undefined;
     if (row.expires_at_ms !== null && row.expires_at_ms <= this.#clock.nowMs()) return undefined;
-    return { app: appId(row.id), appName: row.name };
+    const app = appId(row.id);
+    // Opens only for the app that it was made for: a row damaged on disk must not give lines to somebody else.
+    this.#keyRing.open(row.sealed, tokenPlace(app, tokenHash.toString('hex')));
+    return { app, appName: row.name };
   }
 
   async current(app: AppId): Promise<Secret | undefined> {
@@ -145,6 +148,6 @@ export async function holdApp(db: Transaction<Schema>, app: AppId): Promise<bool
   return row !== undefined;
 }
 
-function tokenPlace(app: AppId, hash: string): Place {
+export function tokenPlace(app: AppId, hash: string): Place {
   return { table: 'log_tokens', row: `${app} ${hash}`, field: 'token' };
 }

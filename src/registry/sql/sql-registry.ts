@@ -1,9 +1,11 @@
 import type { Chance } from '../../core/chance.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
+import { AppError, DependencyError } from '../../core/errors.ts';
 import { Changes } from '../changes.ts';
 import type { KeyRing } from '../key-ring.ts';
 import type { DrainRow, Registry, RegistryChange, TokenOwner } from '../registry.ts';
+import { checkKeyRing } from './key-check.ts';
 import { SqlApps, type SqlAppsOptions } from './sql-apps.ts';
 import { SqlDrains, type SqlDrainsOptions } from './sql-drains.ts';
 import { SqlLogTokens, type SqlLogTokensOptions } from './sql-log-tokens.ts';
@@ -20,6 +22,8 @@ export interface SqlRegistryOptions
     SqlLogTokensOptions,
     SqlDrainsOptions {
   readonly file: string;
+  /** There has been a registry: an empty one in its place would know nobody. */
+  readonly mustExist?: boolean;
   readonly busyMsMax: number;
 }
 
@@ -32,7 +36,8 @@ export interface SqlRegistryParts {
 
 /**
  * Opens the registry in `options.file`, making or migrating its tables.
- * @throws AppError FORMAT_TOO_NEW, KEY_INVALID (another key ring wrote it); DependencyError REGISTRY_UNAVAILABLE.
+ * @throws AppError FORMAT_TOO_NEW, REGISTRY_DAMAGED, KEY_INVALID (another key ring wrote it, or a key is damaged);
+ *   DependencyError REGISTRY_UNAVAILABLE.
  */
 export async function openSqlRegistry(
   options: SqlRegistryOptions,
@@ -40,11 +45,12 @@ export async function openSqlRegistry(
 ): Promise<Registry> {
   const store = new SqlStore({ engine: sqliteEngine(options) }, parts);
   try {
+    if (options.mustExist === true && (await store.isEmpty())) throw gone(options.file);
     await store.migrate();
     await checkKeyRing(store, parts.keyRing);
   } catch (error) {
     await store.close();
-    throw error;
+    throw error instanceof DependencyError ? notOpened(options.file, error) : error;
   }
   return new SqlRegistry(options, { ...parts, store });
 }
@@ -89,16 +95,18 @@ class SqlRegistry implements Registry {
   }
 }
 
-/** A value that only the right key ring opens, so that a lost key file shows at the start and not in use. */
-async function checkKeyRing(store: SqlStore, keyRing: KeyRing): Promise<void> {
-  const place = { table: 'meta', row: 'key_check', field: 'value' };
-  const known = await store.run((db) =>
-    db.selectFrom('meta').select('value').where('name', '=', place.row).executeTakeFirst(),
+function notOpened(file: string, { cause }: DependencyError): DependencyError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new DependencyError(
+    'REGISTRY_UNAVAILABLE',
+    `the registry ${file} cannot be opened: ${reason}`,
+    cause,
   );
-  if (known) {
-    keyRing.open(known.value, place);
-    return;
-  }
-  const value = keyRing.seal('spillway', place);
-  await store.run((db) => db.insertInto('meta').values({ name: place.row, value }).execute());
+}
+
+function gone(file: string): AppError {
+  return new AppError(
+    'REGISTRY_DAMAGED',
+    `the registry ${file} is missing or empty, although its log is there: put the copy of it back`,
+  );
 }

@@ -41,6 +41,11 @@ export class SqlStore {
     return this.run((db) => db.transaction().execute(work));
   }
 
+  /** There is no table in it: it is new, or all of it is gone. */
+  async isEmpty(): Promise<boolean> {
+    return this.run(async (db) => (await db.introspection.getTables()).length === 0);
+  }
+
   /** @throws AppError FORMAT_TOO_NEW when a later version of the program has changed the tables. */
   async migrate(): Promise<void> {
     const migrator = new Migrator({
@@ -68,6 +73,7 @@ export class SqlStore {
 }
 
 function migrationFailure(error: unknown): Error {
+  if (error instanceof AppError) return error;
   const reason = error instanceof Error ? error.message : String(error);
   if (reason.includes('corrupted migrations')) {
     return new AppError('FORMAT_TOO_NEW', 'the registry was written by a later version', {

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { type Dialect, SqliteDialect, type SqliteDatabase, type SqliteStatement } from 'kysely';
+import { AppError } from '../../core/errors.ts';
 import type { TableDialect } from './migrations.ts';
 
 /** All that the registry needs to know about a database engine. */
@@ -37,11 +38,35 @@ function openDatabase(options: { file: string; busyMsMax: number }): SqliteDatab
   });
   try {
     database.exec('pragma journal_mode = wal; pragma synchronous = full;');
+    checkIntegrity(database);
   } catch (error) {
     database.close();
-    throw error;
+    throw isDamage(error) ? damaged(options.file, error) : error;
   }
   return new KyselyDatabase(database);
+}
+
+/** Half of a registry would answer "no such token", which senders believe. It is small enough to be read whole. */
+function checkIntegrity(database: DatabaseSync): void {
+  const [found] = Object.values(database.prepare('pragma integrity_check(1)').get() ?? {});
+  if (found !== 'ok') throw new Damage(String(found));
+}
+
+class Damage extends Error {}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB, or what the check has found. */
+function isDamage(error: unknown): boolean {
+  const { errcode } = error as { errcode?: unknown };
+  return error instanceof Damage || [11, 26].includes(Number(errcode) & 0xff);
+}
+
+function damaged(file: string, cause: unknown): AppError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new AppError(
+    'REGISTRY_DAMAGED',
+    `the registry ${file} is damaged (${reason.replaceAll('\n', ' ')}): put the copy of it back`,
+    { cause },
+  );
 }
 
 /** What Kysely's SQLite dialect expects of a database, with the statements kept prepared. */

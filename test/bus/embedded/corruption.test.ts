@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { lockDirectory } from '../../../src/bus/embedded/directory-lock.ts';
+import { temporaryDirectory } from '../../support/embedded.ts';
 import { LogModel } from '../../support/log-model.ts';
 import { SeededChance } from '../../support/seeded-chance.ts';
 import { openSimulated } from '../../support/simulated-log.ts';
@@ -111,15 +112,23 @@ test('skips a checkpoint whose bytes are zeros behind the mark of a chunk', asyn
   await bus.close();
 });
 
-test('opens a directory whose lock file is damaged', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'spillway-'));
-  try {
-    await writeFile(join(directory, 'lock'), Buffer.alloc(5000, 0x61));
-    const lock = lockDirectory(directory);
-    expect(() => lockDirectory(directory)).toThrow(/another process/);
+test('opens a directory whatever its lock file has become, and still keeps a second owner out', async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, 'lock');
+  const database = new DatabaseSync(join(directory.path, 'database'));
+  database.exec('PRAGMA journal_mode = WAL; CREATE TABLE a (b); INSERT INTO a VALUES (1)');
+  database.close();
+  const sound = await readFile(join(directory.path, 'database'));
+  for (let i = 0; i < 60; i++) {
+    const chance = new SeededChance(i);
+    const bytes = Buffer.from(sound.subarray(0, chance.pick([0, 1, 99, 100, 5000, sound.length])));
+    for (let n = chance.below(4); n > 0 && bytes.length > 0; n--) {
+      bytes[chance.below(Math.min(100, bytes.length))] = chance.below(256);
+    }
+    await writeFile(path, chance.percent(20) ? Buffer.alloc(5000, 0x61) : bytes);
+    const lock = lockDirectory(directory.path);
+    expect(() => lockDirectory(directory.path)).toThrow(/another process/);
     lock.release();
-    lockDirectory(directory).release();
-  } finally {
-    await rm(directory, { recursive: true });
+    lockDirectory(directory.path).release();
   }
 });

@@ -105,6 +105,45 @@ test('goes on reading when retention takes the files under it', async () => {
       expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
     }
   }
+  // The model takes several looks, between which nothing may go.
+  await bus.retain({ age: false });
   await model.check(bus);
   await bus.close();
+});
+
+test('a checkpoint does not speak of a segment whose successor the next power cut can take back', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const disk = new SimulatedDisk();
+    const model = new LogModel([1, 2, 3]);
+    const chance = new SeededChance(seed);
+    let hasSuccessor = false;
+    const sealing = disk.attach({
+      before: (kind, { nth }, path) => {
+        if (kind === 'rename' && /\/0*[1-9]\d*\.log$/.test(path) && nth > 12) hasSuccessor = true;
+        return hasSuccessor && kind === 'syncDirectory'
+          ? { kind: 'crash', when: 'before' }
+          : undefined;
+      },
+    });
+    const { bus } = await openSimulated(sealing);
+    model.follow(bus);
+    const work = async (): Promise<void> => {
+      for (let i = 0; i < 100; i++) await model.append(bus, 1 + (i % 3), chance);
+    };
+    await Promise.race([work(), sealing.crashed]);
+    expect(hasSuccessor).toBe(true);
+    disk.kill();
+    // It takes the successor for the active segment, says so, and ends too.
+    const second = disk.attach({
+      before: (kind, _counts, path) =>
+        kind === 'sync' && path.endsWith('.log.tmp')
+          ? { kind: 'crash', when: 'before' }
+          : undefined,
+    });
+    await Promise.race([openSimulated(second), second.crashed]);
+    disk.cutPower(chance);
+    const { bus: third } = await openSimulated(disk.attach());
+    expect((await model.check(third)).missing).toBe(0);
+    await third.close();
+  }
 });

@@ -17,7 +17,8 @@ export interface SeededBug {
   readonly replacements: readonly Replacement[];
 }
 
-const worker = 'src/drains/drain-worker.ts';
+const ledger = 'src/drains/drain-ledger.ts';
+const sender = 'src/drains/batch-sender.ts';
 const encoder = 'src/drains/formats/syslog-encoder.ts';
 const intake = 'src/ingest/request-intake.ts';
 
@@ -40,11 +41,11 @@ export const seededBugs: readonly SeededBug[] = [
     caughtBy: ['loss'],
     replacements: [
       {
-        file: worker,
-        old: '    await this.#save({ ...this.#books, inflight: [range] });\n',
+        file: ledger,
+        old: '    await this.#kept.save({ ...this.books, inflight: [range] });\n',
         by: `    const ends = { delivered: cut.messages, filtered: cut.lines - cut.messages };
     void range;
-    await this.#parts.checkpoint(account(this.#books, cut.to, ends));\n`,
+    await this.#parts.checkpoint(account(this.books, cut.to, ends));\n`,
       },
     ],
   },
@@ -144,10 +145,10 @@ const nothing: FramesPart`,
     caughtBy: ['loss'],
     replacements: [
       {
-        file: worker,
-        old: '    if (!this.#isStream) await this.#saveInflight(cut);\n',
-        by: `    if (this.#isFlushing && !this.#isStream) return this.#delivered(cut, 0);
-    if (!this.#isStream) await this.#saveInflight(cut);\n`,
+        file: sender,
+        old: '    if (!unconfirmed) await ledger.sending(cut);\n',
+        by: `    if (flush.aborted && !unconfirmed) return this.#delivered(cut, 0);
+    if (!unconfirmed) await ledger.sending(cut);\n`,
       },
     ],
   },

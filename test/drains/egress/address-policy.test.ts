@@ -169,6 +169,27 @@ test('the operator opens networks of both families, however the address is writt
   expect(open.loopback()).toEqual(['127.0.0.1', '::1']);
 });
 
+test('what the operator denies is refused, whatever else is said of it, and however it is written', () => {
+  const closed = new AddressPolicy({
+    allow: ['127.0.0.0/8', '1.1.1.1'],
+    deny: ['1.1.1.0/24', '2606:4700::/32', '127.0.0.9'],
+  });
+  const denied = [
+    '1.1.1.1',
+    '1.1.1.9',
+    '::ffff:1.1.1.9',
+    '64:ff9b::1.1.1.9',
+    '2001:4860::5efe:1.1.1.9',
+    '2606:4700::1111',
+    '127.0.0.9',
+  ];
+  expect(denied.map((address) => closed.judge(address))).toEqual(denied.map(() => 'refused'));
+  expect(['1.1.2.1', '127.0.0.1'].map((address) => closed.judge(address))).toEqual([
+    'public',
+    'operator',
+  ]);
+});
+
 test('networks that cannot be read are all named', () => {
   expect(() => new AddressPolicy({ allow: ['10.0.0.0/33', 'example.com', '10.0.0.0/8'] })).toThrow(
     new ConfigError(['not a network: "10.0.0.0/33"', 'not a network: "example.com"']),

@@ -1,6 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { createServer as createTlsServer } from 'node:tls';
+import { expect, test, vi } from 'vitest';
 import type { DialTarget, DialResult } from '../../../src/drains/egress/egress-dialer.ts';
 import type { EgressOptions } from '../../../src/drains/egress/create-egress.ts';
 import { CertificateAuthority, selfSigned } from '../../support/certificates.ts';
@@ -59,6 +61,7 @@ test('localhost is the loopback that the operator allows, without asking anyone'
 });
 
 const otherAuthority = new CertificateAuthority('Other Authority');
+const intermediate = new CertificateAuthority('Intermediate', authority);
 
 test.each([
   ['expired', authority.issue({ fromDays: -10, toDays: -1 }), 'expired'],
@@ -67,6 +70,9 @@ test.each([
   ['for another address', authority.issue({ hosts: ['127.0.0.2'] }), 'hostname mismatch'],
   ['self-signed', selfSigned(), 'self-signed'],
   ['of an unknown authority', otherAuthority.issue(), 'unknown authority'],
+  ['shown without its intermediate', intermediate.issue(), 'unknown authority'],
+  ['for a key of 1,024 bits', authority.issue({ isWeak: true }), 'weak'],
+  ['for clients alone', authority.issue({ isClientOnly: true }), 'wrong purpose'],
 ])('a certificate that is %s is refused before a byte is sent', async (_, credentials, reason) => {
   await using receiver = await SyslogReceiver.listen(credentials);
   const target = { host: '127.0.0.1', port: receiver.port };
@@ -76,6 +82,67 @@ test.each([
   });
   expect(receiver.messages).toEqual([]);
   expect((await dial({ ...target, tls: { verify: false } })).ok).toBe(true);
+});
+
+test.each([
+  ['fine', authority.issue(), { issuer: 'Test Authority', problem: undefined }],
+  [
+    'expired',
+    authority.issue({ fromDays: -10, toDays: -1 }),
+    { issuer: 'Test Authority', problem: 'expired' },
+  ],
+  [
+    'for another host',
+    authority.issue({ hosts: ['example.com'] }),
+    { issuer: 'Test Authority', problem: 'hostname mismatch' },
+  ],
+  ['self-signed', selfSigned(), { issuer: 'receiver', problem: 'self-signed' }],
+  [
+    'of an unknown authority',
+    otherAuthority.issue(),
+    { issuer: 'Other Authority', problem: 'unknown authority' },
+  ],
+])('whoever watches sees the certificate that is %s', async (_, credentials, facts) => {
+  await using receiver = await SyslogReceiver.listen(credentials);
+  const target = { host: '127.0.0.1', port: receiver.port };
+  const expiresAtMs = Date.parse(new X509Certificate(credentials.cert).validTo);
+  const { dialer } = testEgress({ extraPem: authority.pem });
+  for (const verify of [true, false]) {
+    const seen: unknown[] = [];
+    const result = await dialer.connect({ ...target, tls: { verify } }, never, {
+      done: (step) => void seen.push(step),
+      certificate: (shown) => void seen.push(shown),
+    });
+    if (result.ok) result.dialled.stream.destroy();
+    const isOver = verify && facts.problem !== undefined;
+    expect(seen).toEqual([
+      'resolve',
+      'connect',
+      { ...facts, expiresAtMs },
+      ...(isOver ? [] : ['tls']),
+    ]);
+  }
+});
+
+test('an intermediate that the receiver shows is followed to its root', async () => {
+  const { cert, key } = intermediate.issue();
+  await using receiver = await SyslogReceiver.listen({ cert: cert + intermediate.pem, key });
+  const target = { host: '127.0.0.1', port: receiver.port, tls: verified };
+  expect((await dial(target)).ok).toBe(true);
+});
+
+test('NODE_TLS_REJECT_UNAUTHORIZED=0 opens nothing', async () => {
+  await using receiver = await SyslogReceiver.listen(selfSigned());
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  const result = await dial({ host: '127.0.0.1', port: receiver.port, tls: verified });
+  vi.unstubAllEnvs();
+  expect(result).toEqual({ ok: false, failure: { reason: 'tls', certificate: 'self-signed' } });
+});
+
+test('a server that only knows TLS 1.1 is a TLS failure', async () => {
+  await using server = await OldServer.listen();
+  const target = { host: '127.0.0.1', port: server.port, tls: { verify: false } };
+  expect(await dial(target)).toEqual({ ok: false, failure: { reason: 'tls' } });
 });
 
 test('a server that does not speak TLS is a TLS failure', async () => {
@@ -207,3 +274,28 @@ test('no failure carries a name, an address or a banner', async () => {
   const result = await dial({ host: '127.0.0.1', port: receiver.port, tls: verified });
   expect(JSON.stringify(result)).not.toMatch(/banner|127\.0|\d{4}/);
 });
+
+class OldServer implements AsyncDisposable {
+  readonly #server = createTlsServer({
+    ...authority.issue(),
+    minVersion: 'TLSv1.1',
+    maxVersion: 'TLSv1.1',
+    ciphers: 'DEFAULT@SECLEVEL=0',
+  });
+
+  static async listen(): Promise<OldServer> {
+    const old = new OldServer();
+    old.#server.on('tlsClientError', () => {}).listen(0, '127.0.0.1');
+    await once(old.#server, 'listening');
+    return old;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}

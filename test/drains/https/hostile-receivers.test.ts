@@ -1,5 +1,7 @@
+import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../src/drains/drain.ts';
+import type { DialResult } from '../../../src/drains/egress/egress-dialer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import {
   drip,
@@ -9,6 +11,7 @@ import {
   sayAndClose,
   sayAndReset,
   silent,
+  sip,
   type Behaviour,
 } from '../../support/hostile-receiver.ts';
 import { authority, batch, httpsDrain, never } from './https-kit.ts';
@@ -68,6 +71,52 @@ const answering: [string, Behaviour, Delivery][] = [
     'sends headers without end',
     flood('HTTP/1.1 200 OK\r\nX-Pad: '),
     { kind: 'retry', reason: 'protocol' },
+  ],
+  [
+    'gives early hints without end',
+    flood('', 'HTTP/1.1 103 Early Hints\r\n\r\n'),
+    { kind: 'retry', reason: 'protocol' },
+  ],
+  ['sends empty lines without end', flood('', '\r\n'), { kind: 'retry', reason: 'protocol' }],
+  [
+    'sends a length that is none',
+    say('HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n'),
+    { kind: 'retry', reason: 'protocol' },
+  ],
+  [
+    'sends two lengths',
+    say('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx'),
+    { kind: 'retry', reason: 'protocol' },
+  ],
+  [
+    'sends a length and chunks',
+    say('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    { kind: 'retry', reason: 'protocol' },
+  ],
+  [
+    'sends a chunk size that is none',
+    say('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n'),
+    delivered,
+  ],
+  [
+    'sends a chunk extension without end',
+    flood('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=', 'x'),
+    delivered,
+  ],
+  [
+    'sends trailers without end',
+    flood('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n', 'X-Pad: x\r\n'),
+    delivered,
+  ],
+  [
+    'answers twice',
+    say('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+    delivered,
+  ],
+  [
+    'sends a body with a status that has none',
+    say('HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello'),
+    delivered,
   ],
   [
     'gives early hints',
@@ -145,6 +194,32 @@ test('an early refusal counts, and the rest of the request is not sent', async (
   expect(await drain.deliver(large, never)).toEqual({ kind: 'split', status: 413 });
 });
 
+test('what comes unasked on an idle connection ends it', async () => {
+  let flooding = (): void => undefined;
+  await using receiver = await HostileReceiver.listen((socket) => {
+    socket.once('data', () => socket.write('HTTP/1.1 204 No Content\r\n\r\n'));
+    flooding = () => flood('', '\r\n', true)(socket);
+  });
+  await using drain = httpsDrain(plainUrl(receiver));
+  expect(await drain.deliver(batch(), never)).toEqual(delivered);
+  flooding();
+  await receiver.until(() => receiver.open.size === 0);
+  expect(await drain.deliver(batch(), never)).toEqual(delivered);
+  expect(receiver.connections).toBe(2);
+});
+
+test('a receiver that reads a byte now and then is given up within 15 s', async () => {
+  await using receiver = await HostileReceiver.listen(sip(5));
+  const clock = new FakeClock();
+  await using drain = httpsDrain(plainUrl(receiver), { clock });
+  for (const connections of [1, 2]) {
+    const delivering = drain.deliver(batch('x'.repeat(32 * 1024 * 1024)), never);
+    await receiver.until(() => receiver.connections === connections);
+    await clock.advance(15_000);
+    expect(await delivering).toEqual(timedOut);
+  }
+});
+
 test('a hundred failures leave no connection behind', async () => {
   await using receiver = await HostileReceiver.listen(sayAndReset('HTTP/1.1 500 Oops\r\n'));
   await using drain = httpsDrain(plainUrl(receiver));
@@ -153,4 +228,18 @@ test('a hundred failures leave no connection behind', async () => {
   }
   await receiver.until(() => receiver.open.size === 0);
   expect(receiver.connections).toBe(100);
+});
+
+test('a connection that is gone before it can be used is one failure, and not a reason to dial on and on', async () => {
+  let dials = 0;
+  const dialer = {
+    connect: (): Promise<DialResult> => {
+      dials++;
+      const stream = new Socket().destroy();
+      return Promise.resolve({ ok: true, dialled: { stream, tcp: stream } });
+    },
+  };
+  await using drain = httpsDrain('http://127.0.0.1:9/', { dialer });
+  expect(await drain.deliver(batch(), never)).toEqual({ kind: 'retry', reason: 'closed' });
+  expect(dials).toBe(1);
 });

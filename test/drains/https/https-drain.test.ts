@@ -2,7 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { HttpsReceiver } from '../../support/https-receiver.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { selfSigned } from '../../support/certificates.ts';
+import { CertificateAuthority, selfSigned, type Credentials } from '../../support/certificates.ts';
 import { authority, batch, httpsDrain, never } from './https-kit.ts';
 
 const delivered = { kind: 'delivered', rejected: 0 };
@@ -97,9 +97,16 @@ test('a connection that is five hours old is not used again', async () => {
   expect(receiver.connections).toBe(2);
 });
 
-test('a redirect is not followed', async () => {
-  await using canary = await HttpsReceiver.listen();
-  await using receiver = await HttpsReceiver.listen();
+test.each([
+  ['http', 'http'],
+  ['https', 'https'],
+  ['http', 'https'],
+  ['https', 'http'],
+])('a redirect from %s to %s is not followed', async (from, to) => {
+  const credentials = (scheme: string): [Credentials] | [] =>
+    scheme === 'https' ? [authority.issue()] : [];
+  await using canary = await HttpsReceiver.listen(...credentials(to));
+  await using receiver = await HttpsReceiver.listen(...credentials(from));
   await using drain = httpsDrain(receiver.url());
   for (const status of [301, 302, 303, 307, 308]) {
     receiver.answer = () => ({ status, headers: { location: canary.url() } });
@@ -149,6 +156,26 @@ test('a certificate that is refused is a retry with its reason, and nothing is s
   await using trusting = httpsDrain(`${receiver.url()}#insecure`);
   expect(await trusting.deliver(batch(), never)).toEqual(delivered);
 });
+
+test('a receiver that wants a certificate of ours says so in words of L14, and takes it', async () => {
+  const clients = new CertificateAuthority('Clients');
+  const asking = { ...authority.issue(), requestCert: true, ca: clients.pem };
+  await using receiver = await HttpsReceiver.listen(asking);
+  await using anonymous = httpsDrain(receiver.url());
+  expect(await anonymous.deliver(batch(), never)).toEqual({
+    kind: 'retry',
+    reason: 'tls',
+    certificate: 'client certificate required',
+  });
+  await using known = httpsDrain(`${receiver.url()}#${clientFragment(clients.issue())}`);
+  expect(await known.deliver(batch(), never)).toEqual(delivered);
+  expect(receiver.requests).toHaveLength(1);
+});
+
+function clientFragment({ cert, key }: Credentials): string {
+  const base64 = (text: string): string => encodeURIComponent(Buffer.from(text).toString('base64'));
+  return `client_cert=${base64(cert)}&client_key=${base64(key)}`;
+}
 
 test('a receiver that closed the kept connection costs no failure', async () => {
   await using receiver = await HttpsReceiver.listen();

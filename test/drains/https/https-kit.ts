@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../../src/core/clock.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { Batch } from '../../../src/drains/drain.ts';
+import type { EgressDialer } from '../../../src/drains/egress/egress-dialer.ts';
 import { HttpsDrain, type HttpsDrainOptions } from '../../../src/drains/https/https-drain.ts';
 import { drainOptions } from '../../../src/drains/url/drain-options.ts';
 import { parseDrainUrl } from '../../../src/drains/url/drain-url.ts';
@@ -19,12 +20,18 @@ export const httpsOptions: HttpsDrainOptions = {
   responseBytesMax: 64 * 1024,
   responseHeaderBytesMax: 16 * 1024,
   responseBodyMsMax: 2000,
+  retryAfterMsMin: 1000,
+  retryAfterMsMax: 900_000,
 };
 
 /** A drain to `url`, through the real egress, which trusts {@link authority} and may reach loopback. */
 export function httpsDrain(
   url: string,
-  parts: { clock?: Clock; options?: Partial<HttpsDrainOptions> } = {},
+  parts: {
+    clock?: Clock;
+    options?: Partial<HttpsDrainOptions>;
+    dialer?: Pick<EgressDialer, 'connect'>;
+  } = {},
 ): HttpsDrain & AsyncDisposable {
   const clock = parts.clock ?? systemClock;
   const { dialer, policy } = testEgress({ extraPem: authority.pem }, { clock });
@@ -34,7 +41,7 @@ export function httpsDrain(
   const setting = { kind: target.kind, tls: target.tls, insecureAllowed: true };
   const drain = new HttpsDrain(
     { ...httpsOptions, ...parts.options },
-    { dialer, clock },
+    { dialer: parts.dialer ?? dialer, clock },
     { target, token: 'd.token', options: drainOptions(options, setting) },
   );
   return Object.assign(drain, { [Symbol.asyncDispose]: () => drain.close() });

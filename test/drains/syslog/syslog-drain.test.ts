@@ -1,9 +1,17 @@
 import { expect, test } from 'vitest';
 import { selfSigned } from '../../support/certificates.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { flood, HostileReceiver, silent } from '../../support/hostile-receiver.ts';
 import { SyslogReceiver } from '../../support/syslog-receiver.ts';
-import { authority, batch, never, RecordedEvents, syslogDrain, textOf } from './syslog-kit.ts';
+import {
+  authority,
+  batch,
+  never,
+  RecordedEvents,
+  syslogDrain,
+  textOf,
+  type Dial,
+} from './syslog-kit.ts';
 
 const written = { kind: 'written' };
 
@@ -215,6 +223,92 @@ test('after five hours the connection is renewed between two batches, without lo
   expect(receiver.connections).toBe(2);
   expect(events.lastConfirmed).toBe(2);
   expect(events.breaks).toEqual([]);
+});
+
+test('lines go on over the old connection while its successor is opened, and change over between two batches', async () => {
+  await using receiver = await SyslogReceiver.listen(authority.issue());
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  const second = Promise.withResolvers<void>();
+  let dials = 0;
+  const through = (dial: Dial): Dial => {
+    return async (...target) => {
+      if (++dials === 2) await second.promise;
+      return dial(...target);
+    };
+  };
+  await using drain = syslogDrain(receiver.url, { clock, events, through, heldBytes: () => 0 });
+  await drain.deliver(batch(1, '1'), never);
+  await clock.advance(5 * 3_600_000 - 600_001);
+  await drain.deliver(batch(2, '2'), never);
+  expect(dials).toBe(1);
+  await clock.advance(1);
+  for (const n of [3, 4, 5]) {
+    expect(await drain.deliver(batch(n, String(n)), never)).toEqual(written);
+  }
+  expect([dials, receiver.connections]).toEqual([2, 1]);
+  second.resolve();
+  await receiver.until(() => receiver.connections === 2);
+  await settle();
+  expect(await drain.deliver(batch(6, '6'), never)).toEqual(written);
+  await receiver.until(() => receiver.open.size === 1);
+  await receiver.until(() => receiver.messages.length === 6);
+  expect(receiver.messages.map(textOf)).toEqual(['1', '2', '3', '4', '5', '6']);
+  expect(events).toMatchObject({ breaks: [], lastConfirmed: 5 });
+  await clock.advance(3_600_000);
+  await drain.deliver(batch(7, '7'), never);
+  expect(dials).toBe(2);
+});
+
+test('a renewal that fails is tried every minute, and the old connection ends at its age', async () => {
+  await using receiver = await SyslogReceiver.listen(authority.issue());
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  let dials = 0;
+  let isDown = false;
+  const through = (dial: Dial): Dial => {
+    return (...target) => {
+      dials++;
+      return isDown ? Promise.resolve({ ok: false, failure: { reason: 'dns' } }) : dial(...target);
+    };
+  };
+  await using drain = syslogDrain(receiver.url, { clock, events, through, heldBytes: () => 0 });
+  await drain.deliver(batch(1, 'x'), never);
+  isDown = true;
+  await clock.advance(5 * 3_600_000 - 600_000);
+  for (let minute = 0; minute < 10; minute++) {
+    expect(await drain.deliver(batch(2 + 2 * minute, 'x'), never)).toEqual(written);
+    expect(await drain.deliver(batch(3 + 2 * minute, 'x'), never)).toEqual(written);
+    expect(dials).toBe(2 + minute);
+    await clock.advance(60_000);
+  }
+  expect(await drain.deliver(batch(22, 'x'), never)).toEqual({ kind: 'retry', reason: 'dns' });
+  expect(events).toMatchObject({ breaks: [], lastConfirmed: 21 });
+  await receiver.until(() => receiver.open.size === 0);
+  isDown = false;
+  expect(await drain.deliver(batch(22, 'x'), never)).toEqual(written);
+});
+
+test('a successor that its receiver ends, or that nobody needs any more, is not kept', async () => {
+  await using receiver = await SyslogReceiver.listen();
+  const clock = new FakeClock();
+  const drain = syslogDrain(receiver.url, { clock, heldBytes: () => 0 });
+  await drain.deliver(batch(1, '1'), never);
+  await clock.advance(5 * 3_600_000 - 600_000);
+  await drain.deliver(batch(2, '2'), never);
+  await receiver.until(() => receiver.connections === 2);
+  [...receiver.open].at(-1)?.resetAndDestroy();
+  await receiver.until(() => receiver.open.size === 1);
+  await settle();
+  expect(await drain.deliver(batch(3, '3'), never)).toEqual(written);
+  expect(receiver.connections).toBe(2);
+  await clock.advance(60_000);
+  await drain.deliver(batch(4, '4'), never);
+  await receiver.until(() => receiver.connections === 3);
+  await settle();
+  await drain.close(never);
+  await receiver.until(() => receiver.open.size === 0);
+  expect(receiver.messages.map(textOf)).toEqual(['1', '2', '3', '4']);
 });
 
 test('a receiver that talks is not listened to for ever', async () => {

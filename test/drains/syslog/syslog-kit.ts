@@ -2,6 +2,7 @@ import type { Clock } from '../../../src/core/clock.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { Position } from '../../../src/core/position.ts';
 import type { Batch, FailureReason, StreamEvents } from '../../../src/drains/drain.ts';
+import type { EgressDialer } from '../../../src/drains/egress/egress-dialer.ts';
 import { SyslogDrain, type SyslogDrainOptions } from '../../../src/drains/syslog/syslog-drain.ts';
 import { TcpQueues } from '../../../src/drains/syslog/tcp-queues.ts';
 import { drainOptions } from '../../../src/drains/url/drain-options.ts';
@@ -17,6 +18,8 @@ export const syslogOptions: SyslogDrainOptions = {
   windowBytesMax: 8 * 1024 * 1024,
   stallMsMax: 18_000,
   connectionMsMax: 5 * 3_600_000,
+  renewAheadMs: 600_000,
+  renewRetryMs: 60_000,
   finMsMax: 5000,
   tickMs: 500,
   keepAliveMs: 8000,
@@ -52,6 +55,8 @@ export class RecordedEvents implements StreamEvents {
   }
 }
 
+export type Dial = EgressDialer['connect'];
+
 /** A drain to `url`, through the real egress, which trusts {@link authority} and may reach loopback. */
 export function syslogDrain(
   url: string,
@@ -59,6 +64,8 @@ export function syslogDrain(
     clock?: Clock;
     options?: Partial<SyslogDrainOptions>;
     events?: StreamEvents;
+    /** Stands between the drain and the real egress. */
+    through?: (dial: Dial) => Dial;
     /** What TCP holds, told instead of asked. */
     heldBytes?: () => number;
   } = {},
@@ -70,12 +77,13 @@ export function syslogDrain(
   const { target, options } = parsed;
   const setting = { kind: target.kind, tls: target.tls, insecureAllowed: true };
   const { heldBytes } = parts;
+  const dial: Dial = dialer.connect.bind(dialer);
   const tcpQueues = heldBytes
     ? { unacknowledged: () => Promise.resolve(heldBytes()) }
     : new TcpQueues({ readingGapMs: 0 }, { clock });
   const drain = new SyslogDrain(
     { ...syslogOptions, ...parts.options },
-    { dialer, clock, tcpQueues },
+    { dialer: { connect: parts.through?.(dial) ?? dial }, clock, tcpQueues },
     { target, options: drainOptions(options, setting) },
     parts.events ?? new RecordedEvents(),
   );

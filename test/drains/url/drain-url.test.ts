@@ -144,3 +144,32 @@ test.each([
 ])('%s is shown as %s', (url, masked) => {
   expect(target(url).masked).toBe(masked);
 });
+
+test('a drain into this very service is none', () => {
+  const ownUrls = [
+    'https://api.example.com',
+    'http://logs.example.com:8080/logs',
+    'http://[::1]:8080',
+  ];
+  const own = {
+    plain: true,
+    insecure: true,
+    ownUrls,
+    addresses: new AddressPolicy({ allow: ['::1'] }),
+  };
+  const problems = (url: string): readonly string[] => {
+    const parsed = parseDrainUrl(url, own);
+    return parsed.ok ? [] : parsed.problems;
+  };
+  for (const url of [
+    'https://API.example.com./logs',
+    'http://token:t@logs.example.com:8080/logs',
+    'syslog://logs.example.com:8080',
+    'http://[0::1]:8080',
+  ]) {
+    expect(problems(url), url).toEqual(['is this service itself']);
+  }
+  for (const url of ['https://logs.example.com/logs', 'syslog+tls://api.example.com:6514']) {
+    expect(problems(url), url).toEqual([]);
+  }
+});

@@ -207,14 +207,15 @@ test('a registry of a later version is refused', async () => {
   await expect(reopen()).rejects.toMatchObject({ code: 'FORMAT_TOO_NEW' });
 });
 
-test('a file that is no database is refused as unavailable', async () => {
+test('a file that is no database is refused as damaged, by its name', async () => {
   const { registry, directory, reopen } = await withApp();
   await registry.close(AbortSignal.timeout(1000));
   await writeFile(
     join(directory, 'registry.db'),
     'not a database, but long enough to look like one',
   );
-  await expect(reopen()).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE', retryable: true });
+  await expect(reopen()).rejects.toMatchObject({ code: 'REGISTRY_DAMAGED', retryable: false });
+  await expect(reopen()).rejects.toThrow(join(directory, 'registry.db'));
 });
 
 test('what cannot be judged now is never a no, and shows as a problem until it can', async () => {

@@ -1,13 +1,19 @@
 import { tooMany } from './api-error.ts';
 import type { Attempt, AttemptLimiter } from './attempt-limiter.ts';
-import type { ControllerMetrics } from './controller-metrics.ts';
+import type { ControllerMetrics, LimitedWhat } from './controller-metrics.ts';
 
-/** Keeps the mails that somebody can have sent to an address few. */
-export class MailAllowance {
+/** Keeps few what somebody can have done to others: mails to an address, connections to a receiver. */
+export class Allowance {
+  readonly #what: LimitedWhat;
   readonly #limiter: AttemptLimiter;
   readonly #metrics: ControllerMetrics;
 
-  constructor(parts: { readonly limiter: AttemptLimiter; readonly metrics: ControllerMetrics }) {
+  constructor(parts: {
+    readonly what: LimitedWhat;
+    readonly limiter: AttemptLimiter;
+    readonly metrics: ControllerMetrics;
+  }) {
+    this.#what = parts.what;
     this.#limiter = parts.limiter;
     this.#metrics = parts.metrics;
   }
@@ -16,7 +22,7 @@ export class MailAllowance {
   take(attempt: Attempt): void {
     const waitMs = this.#limiter.begin(attempt);
     if (waitMs === 0) return;
-    this.#metrics.limited('mail');
+    this.#metrics.limited(this.#what);
     throw tooMany(waitMs);
   }
 }
