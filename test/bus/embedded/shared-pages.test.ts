@@ -19,7 +19,9 @@ function gated(storage: Storage, gate: { isOpen: boolean }): Storage {
     new Proxy(target, {
       get: (_, key) => {
         const value: unknown = key === name ? method : Reflect.get(target, key);
-        return typeof value === 'function' && key !== name ? value.bind(target) : value;
+        return typeof value === 'function' && key !== name
+          ? (value.bind(target) as unknown)
+          : value;
       },
     });
   return withMethod(storage, 'open', async (path: string, mode: 'existing' | 'create') => {
