@@ -99,7 +99,7 @@ export class DrainWorker implements Sink {
     const queue = new BatchQueue(options, { ...parts, released }, books);
     const { drain, isStream } = parts.makeDrain({
       confirmed: (position) => this.#confirmed(position),
-      broken: (reason) => this.#broken(reason),
+      broken: (reason, certificate) => this.#broken(reason, certificate),
     });
     const unconfirmed = isStream ? this.#unconfirmed : undefined;
     const senderParts = { ...parts, drain, unconfirmed, queue, ledger, attempts, flush };
@@ -292,8 +292,8 @@ export class DrainWorker implements Sink {
     void this.#ledger.save();
   }
 
-  #broken(reason: FailureReason): void {
-    this.#unconfirmed.broke(reason);
+  #broken(reason: FailureReason, certificate?: string): void {
+    this.#unconfirmed.broke(reason, certificate);
     this.#wakeup.ring();
   }
 

@@ -65,6 +65,9 @@ export type FailureReason = (typeof failureReasons)[number];
 export interface StreamEvents {
   /** Everything before `position` has reached the receiver, as far as the protocol lets us know. */
   confirmed(position: Position): void;
-  /** The stream broke: what is not confirmed is sent again. May come while nothing is being delivered. */
-  broken(reason: FailureReason): void;
+  /**
+   * The stream broke: what is not confirmed is sent again. May come while nothing is being delivered, and with a
+   * certificate that was refused (in the words of L14): in TLS 1.3 ours is judged after the handshake.
+   */
+  broken(reason: FailureReason, certificate?: string): void;
 }
