@@ -6,7 +6,7 @@ import type { Service } from '../core/service.ts';
  * worker's. An expected failure is a value; a throw is a bug.
  */
 export interface Drain {
-  /** One batch at a time. When `signal` aborts, it resolves soon, with `retry`. */
+  /** One batch at a time, or as many as it was made for. When `signal` aborts, it resolves soon, with `retry`. */
   deliver(batch: Batch, signal: AbortSignal): Promise<Delivery>;
   close: Service['close'];
 }
