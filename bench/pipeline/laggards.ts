@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   const stage = await Stage.open();
   try {
     // The many give way on their core: what is measured there is not their business.
-    const late = await stage.door('http', 19);
+    const late = await stage.door('http', 5);
     const doors = { late, prompt: await stage.door('http'), stream: await stage.door('syslog') };
     await late.child.ask('closed 900');
     const tokens = await fill(stage, doors);
