@@ -15,7 +15,6 @@ import { version } from './config/version.ts';
 import { createController } from './controller/controller.ts';
 import type { Mailer } from './controller/mail/mailer.ts';
 import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
-import { SmtpMailer } from './controller/mail/smtp-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
@@ -141,7 +140,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
     metrics: new TailMetrics(metricsRegistry),
   });
   const egress = await openEgress(config, common);
-  const mailer = createMailer(config, common);
+  const mailer = await createMailer(config, common);
   const events = createDrainEvents(config, { ...common, registry, mailer }, lifecycle);
   const drains = createDrains(config, {
     ...common,
@@ -272,9 +271,13 @@ async function openSyslogDoors(
   return Promise.all(doors.map((door) => door.listen()));
 }
 
-function createMailer(config: Config, common: Common): Mailer {
+async function createMailer(config: Config, common: Common): Promise<Mailer> {
   const { smtpUrl, mailFrom: from, mailWaitMsMax, outboxFilesMax } = config.controller;
-  if (smtpUrl) return new SmtpMailer({ url: smtpUrl, from, waitMsMax: mailWaitMsMax });
+  if (smtpUrl) {
+    // Its library takes memory that a process without a mail server has better uses for.
+    const { SmtpMailer } = await import('./controller/mail/smtp-mailer.ts');
+    return new SmtpMailer({ url: smtpUrl, from, waitMsMax: mailWaitMsMax });
+  }
   const directory = join(config.process.dataDir, 'outbox');
   return new OutboxMailer({ directory, from, filesMax: outboxFilesMax }, common);
 }

@@ -1,16 +1,24 @@
 /**
  * 1,000 lagging drains of 200 apps catch up together while other apps' drains are live.
- * Usage: npm run bench:laggards [-- <apps> <lines each>]; see bench/README.md. Everything is on 127.0.0.1 and stops by itself, within three minutes.
+ * Usage: npm run bench:laggards [-- <apps> <lines each>]; see bench/README.md. Everything is on 127.0.0.1 and stops by
+ * itself, within three minutes.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { PlatformClient } from '../../test/support/platform-client.ts';
-import { eventually, SpillwayProcess } from '../../test/support/spillway-process.ts';
-import { BenchChild, canPin, pin } from './bench-child.ts';
+import { eventually, type SpillwayProcess } from '../../test/support/spillway-process.ts';
+import type { BenchChild } from './bench-child.ts';
 import type { LedgerReport } from './ledger-receiver.ts';
-import type { LoadStream } from './paced-load.ts';
-import type { Summary } from './samples.ts';
+import type { LoadReport, LoadStream } from './paced-load.ts';
+import { inParallel, machine, Stage, wait, type Door } from './stage.ts';
+import {
+  mib,
+  phasesRow,
+  print,
+  progress,
+  tableHead,
+  tableRow,
+  thousands,
+  verdict,
+} from './table.ts';
 import { CommitTimes, rssBytes } from './watch.ts';
 
 const [apps = '200', lines = '4000'] = process.argv.slice(2);
@@ -23,165 +31,90 @@ const startMs = 5_000;
 const warmMs = 8_000;
 const idleMs = 20_000;
 const catchUpMsMax = 60_000;
-
-const env = {
-  SPILLWAY_EGRESS_ALLOW: '127.0.0.0/8',
-  SPILLWAY_EGRESS_PLAIN: '1',
-  SPILLWAY_APP_RATE_BYTES: '0',
-  SPILLWAY_APP_RATE_MESSAGES: '0',
-};
-
-interface LoadReport {
-  readonly latencies: Record<string, Summary>;
-  readonly retried: number;
-}
+const phases = ['idle', 'catching-up'] as const;
 
 interface Tokens {
-  readonly lagging: readonly string[];
-  readonly live: readonly string[];
+  readonly lagging: string[];
+  readonly live: string[];
 }
 
 interface Doors {
-  readonly late: BenchChild;
-  readonly prompt: BenchChild;
-  readonly stream: BenchChild;
+  readonly late: Door;
+  readonly prompt: Door;
+  readonly stream: Door;
 }
-
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-/** For whoever watches; at most once a second. */
-let saidAtMs = 0;
-function progress(line: string): void {
-  if (performance.now() - saidAtMs < 1000) return;
-  saidAtMs = performance.now();
-  process.stderr.write(`${(saidAtMs / 1000).toFixed(1)} s: ${line}\n`);
-}
-
-const print = (line = ''): void => void process.stdout.write(`${line}\n`);
 
 async function main(): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'spillway-bench-'));
-  const children: BenchChild[] = [];
+  const stage = await Stage.open();
   try {
-    await run(directory, children);
+    // The many give way on their core: what is measured there is not their business.
+    const late = await stage.door('http', 5);
+    const doors = { late, prompt: await stage.door('http'), stream: await stage.door('syslog') };
+    await late.child.ask('closed 900');
+    const tokens = await fill(stage, doors);
+    print(machine());
+    print(`${laggards} drains of ${lagging.apps} apps, ${lagging.lines} lines each\n`);
+    // The first attempts come with the start, and are told when to come again.
+    await late.child.ask(`closed ${(startMs + warmMs + idleMs) / 1000}`);
+    const opensAtMs = performance.now() + startMs + warmMs + idleMs;
+    await measure(stage, tokens, doors, opensAtMs);
   } finally {
-    for (const child of children) child.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
-}
-
-async function run(directory: string, children: BenchChild[]): Promise<void> {
-  const receiver = async (kind: string, nice: number) => {
-    const args = ['bench/pipeline/ledger-receiver.ts', kind];
-    const started = await BenchChild.start<{ port: number }>(args, { nice });
-    children.push(started.child);
-    return { child: started.child, port: started.first.port };
-  };
-  // The many give way on their core: what is measured there is not their business.
-  const late = await receiver('http', 19);
-  const prompt = await receiver('http', 0);
-  const stream = await receiver('syslog', 0);
-  const doors = { late: late.child, prompt: prompt.child, stream: stream.child };
-  const ports = { late: late.port, prompt: prompt.port, stream: stream.port };
-  await doors.late.ask('closed 900');
-  const dataDir = join(directory, 'data');
-  const tokens = await fill(dataDir, directory, ports);
-  const pinned = canPin ? ', Spillway on core 0, the rest on core 1' : '';
-  print(`${cpus()[0]?.model ?? 'CPU'}, ${cpus().length} cores, Node ${process.version}${pinned}`);
-  progress('the log is filled');
-  // The first attempts come with the start, and are told when to come again.
-  await doors.late.ask(`closed ${(startMs + warmMs + idleMs) / 1000}`);
-  const opensAtMs = performance.now() + startMs + warmMs + idleMs;
-  const spillway = await SpillwayProcess.start({ dataDir, env, nodeArgs: process.execArgv });
-  pin(spillway.pid, 0);
-  try {
-    await measure(spillway, directory, tokens, { doors, opensAtMs });
-  } finally {
-    await spillway.end('SIGTERM');
+    await stage.close();
   }
 }
 
 /** Makes apps and drains, and the lines that the lagging drains will have to catch up. */
-async function fill(
-  dataDir: string,
-  directory: string,
-  ports: { late: number; prompt: number; stream: number },
-): Promise<Tokens> {
-  const spillway = await SpillwayProcess.start({ dataDir, env });
-  try {
-    const client = await PlatformClient.signUp(spillway.publicUrl, dataDir);
-    const tokens = { lagging: [] as string[], live: [] as string[] };
-    progress('started');
-    const late = Array.from({ length: lagging.apps }, (_, i) => i);
-    await inParallel(late, async (i) => {
-      tokens.lagging[i] = await client.createApp(`late-${i}`);
-      for (let k = 0; k < lagging.drainsPerApp; k++) {
-        await client.addDrain(`late-${i}`, `http://127.0.0.1:${ports.late}/late/${i}/${k}`);
-      }
-    });
-    for (let i = 0; i < live.apps; i++) {
-      tokens.live.push(await client.createApp(`live-${i}`));
-      await client.addDrain(`live-${i}`, `http://127.0.0.1:${ports.prompt}/live/${i}`);
-      await client.addDrain(`live-${i}`, `syslog://127.0.0.1:${ports.stream}`);
+async function fill(stage: Stage, { late, prompt, stream }: Doors): Promise<Tokens> {
+  const spillway = await stage.start();
+  const client = await PlatformClient.signUp(spillway.publicUrl, stage.dataDir);
+  const tokens: Tokens = { lagging: [], live: [] };
+  await inParallel(Array.from({ length: lagging.apps }), async (_, i) => {
+    tokens.lagging[i] = await client.createApp(`late-${i}`);
+    for (let k = 0; k < lagging.drainsPerApp; k++) {
+      await client.addDrain(`late-${i}`, `http://127.0.0.1:${late.port}/late/${i}/${k}`);
     }
-    const load = await startLoad(
-      spillway,
-      directory,
-      tokens.lagging.map((token) => ({
-        ...{ token, lines: lagging.perRequest, everyMs: 0, first: 0, limit: lagging.lines },
-      })),
-    );
-    progress('apps and drains are made');
-    await load.ask('finish');
-    load.stop();
-    return tokens;
-  } finally {
-    await spillway.end('SIGTERM');
-  }
+  });
+  await inParallel(Array.from({ length: live.apps }), async (_, i) => {
+    tokens.live[i] = await client.createApp(`live-${i}`);
+    await client.addDrain(`live-${i}`, `http://127.0.0.1:${prompt.port}/live/${i}`);
+    await client.addDrain(`live-${i}`, `syslog://127.0.0.1:${stream.port}`);
+  });
+  progress('apps and drains are made');
+  const { perRequest, lines: limit } = lagging;
+  const backlog = { lines: perRequest, everyMs: 0, first: 0, limit };
+  const load = await stage.load(
+    spillway,
+    tokens.lagging.map((token) => ({ token, ...backlog })),
+  );
+  await load.ask('finish');
+  progress('the log is filled');
+  return tokens;
 }
 
 async function measure(
-  spillway: SpillwayProcess,
-  directory: string,
+  stage: Stage,
   tokens: Tokens,
-  { doors, opensAtMs }: { doors: Doors; opensAtMs: number },
+  doors: Doors,
+  opensAtMs: number,
 ): Promise<void> {
-  const load = await startLoad(spillway, directory, [
+  const spillway = await stage.start();
+  const load = await stage.load(spillway, [
     ...tokens.live.map((token) => stream(token, live, 0)),
     ...tokens.lagging.map((token) => stream(token, trickle, lagging.lines)),
   ]);
-  const everyone = [load, doors.late, doors.prompt, doors.stream];
-  const enter = (phase: string) => Promise.all(everyone.map((one) => one.ask(`phase ${phase}`)));
+  const all = [load, doors.late.child, doors.prompt.child, doors.stream.child];
+  const enter = (phase: string) => Promise.all(all.map((one) => one.ask(`phase ${phase}`)));
   const commits = new CommitTimes(spillway);
-  const memory = { rssBytes: 0, queuedBytes: 0 };
   await wait(opensAtMs - idleMs - performance.now());
   await commits.enter('idle');
   await enter('idle');
   await wait(opensAtMs - 1000 - performance.now());
   await enter('');
-  await commits.enter('catching up');
+  await commits.enter('catching-up');
   await wait(opensAtMs - performance.now());
   await enter('catching-up');
   const startedMs = performance.now();
-  let lookedAtMs = 0;
-  await eventually(
-    'all drains have caught up',
-    async () => {
-      memory.rssBytes = Math.max(memory.rssBytes, await rssBytes(spillway.pid));
-      if (performance.now() - lookedAtMs > 5000) {
-        lookedAtMs = performance.now();
-        memory.queuedBytes = Math.max(
-          memory.queuedBytes,
-          await spillway.metric('spillway_drain_queue_bytes'),
-        );
-      }
-      const { passed, lines } = await doors.late.ask<{ passed: number; lines: number }>(
-        `passed ${lagging.lines}`,
-      );
-      progress(`${lines} lines, ${passed} drains have caught up`);
-      return passed === laggards;
-    },
-    catchUpMsMax,
-  ).catch((error: unknown) => print(String(error)));
+  const memory = await untilCaughtUp(spillway, doors.late.child);
   const seconds = (performance.now() - startedMs) / 1000;
   await enter('');
   await commits.enter(undefined);
@@ -189,16 +122,6 @@ async function measure(
   const { sent } = await load.ask<{ sent: number[] }>('stop');
   await settled(doors, sent);
   await report({ load, doors, commits, memory, seconds, sent });
-  load.stop();
-}
-
-/** Makes the many things faster than one after the other. */
-async function inParallel<T>(items: readonly T[], make: (item: T) => Promise<void>): Promise<void> {
-  const left = [...items];
-  const work = async (): Promise<void> => {
-    for (let item = left.pop(); item !== undefined; item = left.pop()) await make(item);
-  };
-  await Promise.all(Array.from({ length: 16 }, work));
 }
 
 function stream(
@@ -209,18 +132,30 @@ function stream(
   return { token, lines: pace.perRequest, everyMs: pace.everyMs, first };
 }
 
-async function startLoad(
+/** The most memory meanwhile. */
+async function untilCaughtUp(
   spillway: SpillwayProcess,
-  directory: string,
-  streams: readonly LoadStream[],
-): Promise<BenchChild> {
-  const file = join(directory, 'streams.json');
-  await writeFile(file, JSON.stringify(streams));
-  const args = ['bench/pipeline/paced-load.ts', spillway.address, file];
-  return (await BenchChild.start(args)).child;
+  late: BenchChild,
+): Promise<{ rssBytes: number; queuedBytes: number }> {
+  const most = { rssBytes: 0, queuedBytes: 0 };
+  let lookedAtMs = performance.now();
+  const haveAllCaughtUp = async (): Promise<boolean> => {
+    most.rssBytes = Math.max(most.rssBytes, await rssBytes(spillway.pid));
+    // No more often than somebody's monitoring would: it checks the books of all drains.
+    if (performance.now() - lookedAtMs > 2500) {
+      lookedAtMs = performance.now();
+      const queuedBytes = await spillway.metric('spillway_drain_queue_bytes');
+      most.queuedBytes = Math.max(most.queuedBytes, queuedBytes);
+    }
+    const answer = await late.ask<{ passed: number; lines: number }>(`passed ${lagging.lines}`);
+    progress(`${answer.lines} lines, ${answer.passed} drains have caught up`);
+    return answer.passed === laggards;
+  };
+  await eventually('all drains have caught up', haveAllCaughtUp, catchUpMsMax).catch(told);
+  return most;
 }
 
-/** How many lines each kind of door is owed, when the load has acknowledged `sent`. */
+/** How many lines each kind of door is owed in all, when the load has acknowledged `sent`. */
 function owed(sent: readonly number[]): { live: number; late: number } {
   const sum = (part: readonly number[]): number => part.reduce((a, b) => a + b, 0);
   const trickled = sum(sent.slice(live.apps));
@@ -231,18 +166,17 @@ function owed(sent: readonly number[]): { live: number; late: number } {
 }
 
 async function settled({ late, prompt, stream }: Doors, sent: readonly number[]): Promise<void> {
-  const has = async (door: BenchChild, lines: number): Promise<boolean> =>
-    (await door.ask<{ lines: number }>('count')).lines >= lines;
   const wanted = owed(sent);
-  await eventually(
-    'every line has arrived',
-    async () =>
-      (await has(late, wanted.late)) &&
-      (await has(prompt, wanted.live)) &&
-      (await has(stream, wanted.live)),
-    30_000,
-  ).catch((error: unknown) => print(String(error)));
+  const has = async ({ child }: Door, count: number): Promise<boolean> =>
+    (await child.ask<{ lines: number }>('count')).lines >= count;
+  const haveAll = async (): Promise<boolean> =>
+    (await has(late, wanted.late)) &&
+    (await has(prompt, wanted.live)) &&
+    (await has(stream, wanted.live));
+  await eventually('every line has arrived', haveAll, 30_000).catch(told);
 }
+
+const told = (error: unknown): void => print(String(error));
 
 async function report(run: {
   load: BenchChild;
@@ -253,52 +187,29 @@ async function report(run: {
   sent: readonly number[];
 }): Promise<void> {
   const { load, doors, commits, memory, seconds, sent } = run;
-  const [late, prompt, stream] = await Promise.all(
-    [doors.late, doors.prompt, doors.stream].map((door) => door.ask<LedgerReport>('report')),
-  );
+  const late = await doors.late.child.ask<LedgerReport>('report');
+  const prompt = await doors.prompt.child.ask<LedgerReport>('report');
+  const stream = await doors.stream.child.ask<LedgerReport>('report');
   const { latencies, retried } = await load.ask<LoadReport>('report');
-  if (!late || !prompt || !stream) throw new Error('a door did not report');
+  print(tableHead('idle', 'catching up'));
+  const [idle, busy] = phases;
+  print(tableRow('append+fsync (a group commit)', commits.p99(idle), commits.p99(busy), 2));
+  print(phasesRow('POST /logs → 204', latencies, phases, 2));
+  print(phasesRow('line → live syslog drain', stream.latencies, phases, 1.1));
+  print(phasesRow('line → live http drain (waits 1 s for a batch)', prompt.latencies, phases, 1.1));
   const caughtUp = (laggards * lagging.lines) / seconds;
   const liveRate = (prompt.taken['catching-up']?.lines ?? 0) / seconds;
-  const ownRate = (laggards * trickle.perRequest * 1000) / trickle.everyMs;
-  print(`${laggards} drains of ${lagging.apps} apps, ${lagging.lines} lines each\n`);
-  print('| p99 in ms | idle | catching up | factor | goal |\n|---|---|---|---|---|');
-  print(row('append+fsync (group commit)', commits.p99('idle'), commits.p99('catching up'), 2));
-  print(both('POST /logs → 204', latencies, 2));
-  print(both('line → live syslog drain', stream.latencies, 1.1));
-  print(both('line → live http drain (batches of 1 s)', prompt.latencies, 1.1));
-  print();
-  print(`caught up in ${seconds.toFixed(1)} s: ${thousands(caughtUp)} lines/s;`);
-  print(`live meanwhile ${thousands(liveRate)} lines/s: ${(caughtUp / liveRate).toFixed(1)}×`);
-  print(`(goal ≥ 3×); to the lagging drains' own apps ${thousands(ownRate)} lines/s`);
-  print(`RSS at most ${mib(memory.rssBytes)}, queues ${mib(memory.queuedBytes)} of 256 MiB`);
-  print(`requests sent again by the load: ${retried}`);
-  for (const [name, door] of Object.entries({ lagging: late, http: prompt, syslog: stream })) {
-    print(`${name} drains: ${verdict(door)}`);
-  }
-  const wanted = owed(sent);
-  print(`owed ${wanted.late}, ${wanted.live}, ${wanted.live}`);
+  print(`\ncaught up in ${seconds.toFixed(1)} s: ${thousands(caughtUp)} lines a second,`);
+  print(`live ones meanwhile ${thousands(liveRate)}: ${(caughtUp / liveRate).toFixed(1)}× (≥ 3)`);
+  print(
+    `RSS at most ${mib(memory.rssBytes)}; queues at most ${mib(memory.queuedBytes)} of 256 MiB`,
+  );
+  print(`requests that the load had to send again: ${retried}`);
+  const lateOf = (drain: string): number =>
+    lagging.lines + (sent[live.apps + Number(drain.split('/')[2])] ?? 0);
+  print(`lagging: ${verdict(late, lateOf)}`);
+  print(`live http: ${verdict(prompt, (drain) => sent[Number(drain.split('/')[2])] ?? 0)}`);
+  print(`live syslog: ${verdict(stream, () => Math.min(...sent.slice(0, live.apps)))}`);
 }
-
-function both(name: string, latencies: Record<string, Summary>, goal: number): string {
-  return row(name, latencies['idle']?.p99 ?? NaN, latencies['catching-up']?.p99 ?? NaN, goal);
-}
-
-function row(name: string, idle: number, busy: number, goal: number): string {
-  const cells = [name, idle.toFixed(1), busy.toFixed(1), (busy / idle).toFixed(2), `≤ ${goal}`];
-  return `| ${cells.join(' | ')} |`;
-}
-
-function verdict({ drains, lines }: LedgerReport): string {
-  const all = Object.values(drains);
-  const sum = (of: (one: (typeof all)[number]) => number): number =>
-    all.reduce((total, one) => total + of(one), 0);
-  const gaps = sum(({ gaps }) => gaps);
-  const repeats = sum(({ repeats }) => repeats);
-  return `${all.length} drains, ${lines} lines, missing in between ${gaps}, repeated ${repeats}`;
-}
-
-const thousands = (value: number): string => Math.round(value).toLocaleString('en');
-const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
 
 await main();

@@ -2,8 +2,8 @@
  * Receives numbered lines and checks per drain that each comes exactly once and in order.
  * Usage: node bench/pipeline/ledger-receiver.ts <http|syslog>. http tells drains apart by path, syslog by HOSTNAME.
  * Prints {"port"}; to each line on stdin it answers with one line of JSON: `phase [<name>]`,
- * `closed <seconds>` (503 with Retry-After for so long), `passed <n>` (drains that have taken n lines), `report`.
- * Paths that begin with /slow, /hang and /reset are answered after 5 s, never, and with RST.
+ * `closed <seconds>` (503 with Retry-After for so long), `passed <n>` (drains that have taken n lines), `sick`, `report`.
+ * From `sick` on, paths that begin with /slow, /hang and /reset are answered after 5 s, never, and with RST.
  */
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTcp, type AddressInfo, type Socket } from 'node:net';
@@ -36,6 +36,7 @@ let lines = 0;
 let phaseStartedMs = 0;
 let phaseStartedLines = 0;
 let closedUntilMs = 0;
+let isSick = false;
 
 function ledgerOf(drain: string): Ledger {
   let ledger = ledgers.get(drain);
@@ -61,9 +62,12 @@ function answer(req: IncomingMessage, res: ServerResponse): void {
   const chunks: Buffer[] = [];
   req.on('data', (chunk: Buffer) => chunks.push(chunk));
   req.on('end', () => {
-    if (url.startsWith('/hang')) return;
-    if (url.startsWith('/reset')) return void req.socket.resetAndDestroy();
-    if (url.startsWith('/slow')) return void setTimeout(() => res.writeHead(204).end(), 5000);
+    if (isSick && url.startsWith('/hang')) return;
+    if (isSick && url.startsWith('/reset')) return void req.socket.resetAndDestroy();
+    if (isSick && url.startsWith('/slow')) {
+      setTimeout(() => res.writeHead(204).end(), 5000);
+      return;
+    }
     const closedMs = closedUntilMs - performance.now();
     if (closedMs > 0) {
       res.writeHead(503, { 'retry-after': String(Math.ceil(closedMs / 1000)) }).end();
@@ -113,6 +117,7 @@ server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () =>
 for await (const line of createInterface({ input: process.stdin })) {
   const [command, argument] = line.split(' ');
   if (command === 'phase') enter(argument);
+  if (command === 'sick') isSick = true;
   if (command === 'closed') closedUntilMs = performance.now() + Number(argument) * 1000;
   if (command === 'report') say(report());
   else if (command === 'passed') say({ lines, passed: passed(Number(argument)) });

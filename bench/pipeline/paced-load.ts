@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { nowMicros, numberedFrame } from './numbered-frame.ts';
-import { Samples } from './samples.ts';
+import { Samples, type Summary } from './samples.ts';
 
 export interface LoadStream {
   readonly token: string;
@@ -18,6 +18,14 @@ export interface LoadStream {
   readonly everyMs: number;
   readonly first: number;
   readonly limit?: number;
+}
+
+/** What `report` answers. */
+export interface LoadReport {
+  /** Of requests, by phase, until the answer. */
+  readonly latencies: Record<string, Summary>;
+  /** Requests whose connection was closed, sent again. */
+  readonly retried: number;
 }
 
 const [address = '', file = ''] = process.argv.slice(2);

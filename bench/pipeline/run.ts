@@ -2,7 +2,7 @@
  * Measures CPU microseconds per line of the whole Spillway process, load and receivers being other processes.
  * Usage: npm run bench [-- <row> …]; see bench/README.md. Everything is on 127.0.0.1 and stops by itself.
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { CertificateAuthority } from '../../test/support/certificates.ts';
 import { PlatformClient } from '../../test/support/platform-client.ts';
 import { eventually, SpillwayProcess } from '../../test/support/spillway-process.ts';
+import { canPin, pin } from './bench-child.ts';
 
 interface Row {
   readonly name: string;
@@ -54,9 +55,6 @@ const rows: readonly Row[] = [
 const connections = 50;
 /** So many rounds of a row; the median counts. */
 const rounds = 3;
-
-const isLinux = process.platform === 'linux';
-const canPin = isLinux && cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0;
 
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2).map(Number);
@@ -209,10 +207,6 @@ async function cpuMicros(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
-function pin(pid: number, core: number): void {
-  if (canPin) spawnSync('taskset', ['-a', '-p', '-c', String(core), String(pid)]);
 }
 
 function median(values: readonly number[]): number {

@@ -55,6 +55,11 @@ export class BatchPlans {
     this.#plans = [{ lines, overflow, shape: shapes.of(options) }];
   }
 
+  /** After all that is planned. */
+  add(plan: BatchPlan): void {
+    this.#plans.push(plan);
+  }
+
   /** The same batch is to be made of the log again. */
   again({ lines, overflow, shape }: ShapedCut): void {
     this.#plans.unshift({ lines, overflow, shape });

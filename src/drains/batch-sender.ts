@@ -44,9 +44,9 @@ export class BatchSender {
       await attempts.wait(stop);
       // A stream that broke meanwhile is sent what came before this batch first.
       if (stop.aborted || unconfirmed?.brokenBy !== undefined) break;
-      const delivery = await this.#attempt(cut, stop);
+      const delivery = await this.attempt(cut, stop);
       if (stop.aborted && delivery.kind === 'retry') break;
-      if (await this.#learn(cut, delivery)) {
+      if (await this.learn(cut, delivery)) {
         cut.shape.encoder.recycle(cut.body);
         break;
       }
@@ -63,7 +63,7 @@ export class BatchSender {
     await ledger.filtered(cut);
   }
 
-  async #attempt(cut: ShapedCut, stop: AbortSignal): Promise<Delivery> {
+  async attempt(cut: ShapedCut, stop: AbortSignal): Promise<Delivery> {
     const { clock, metrics, frameId, unconfirmed } = this.#parts;
     const { contentType } = cut.shape;
     const batch = {
@@ -90,22 +90,27 @@ export class BatchSender {
   }
 
   /** What became of an attempt; true when the batch is dealt with, false when it is to be sent again. */
-  async #learn(cut: Cut, delivery: Delivery): Promise<boolean> {
+  async learn(cut: Cut, delivery: Delivery): Promise<boolean> {
     const { attempts } = this.#parts;
-    if (delivery.kind === 'retry' || delivery.kind === 'hold') return this.#failed(delivery);
+    if (delivery.kind === 'retry' || delivery.kind === 'hold') return this.failed(delivery);
     if (delivery.kind === 'written') {
       attempts.written();
       return true;
     }
     attempts.succeeded();
-    if (delivery.kind === 'delivered') await this.#delivered(cut, delivery.rejected);
-    else if (delivery.kind === 'refused') await this.#refused(cut, delivery.status);
-    else await this.#split(cut, delivery.status);
+    await this.account(cut, delivery);
     return true;
   }
 
+  /** The lines of a batch have come to their ends, or are to be sent in pieces. */
+  async account(cut: Cut, delivery: Delivery): Promise<void> {
+    if (delivery.kind === 'delivered') await this.#delivered(cut, delivery.rejected);
+    else if (delivery.kind === 'refused') await this.#refused(cut, delivery.status);
+    else if (delivery.kind === 'split') await this.#split(cut, delivery.status);
+  }
+
   /** True when the batch is not to be held meanwhile. */
-  #failed(delivery: Extract<Delivery, { kind: 'retry' | 'hold' }>): boolean {
+  failed(delivery: Extract<Delivery, { kind: 'retry' | 'hold' }>): boolean {
     const { attempts, ledger, queue, unconfirmed } = this.#parts;
     attempts.failed(delivery);
     if (attempts.areGivenUp) {

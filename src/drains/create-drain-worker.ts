@@ -24,7 +24,7 @@ import type { StoredOptions } from './url/option-values.ts';
 export interface DrainWorkersOptions {
   readonly worker: Omit<
     DrainWorkerOptions,
-    'id' | 'app' | 'batchBytesMax' | 'batchLinesMax' | 'batchMsMax'
+    'id' | 'app' | 'batchBytesMax' | 'batchLinesMax' | 'batchMsMax' | 'concurrency'
   >;
   readonly noticeIntervalMs: number;
   readonly plan: DrainPlanOptions;
@@ -112,7 +112,7 @@ export function createReplayWorker(
 function workerOptions(
   { worker }: DrainWorkersOptions,
   { id, app }: DrainRow,
-  { batch }: DrainPlan,
+  { batch, options: { concurrency } }: DrainPlan,
 ): DrainWorkerOptions {
   return {
     ...worker,
@@ -121,6 +121,7 @@ function workerOptions(
     batchBytesMax: batch.bytesMax,
     batchLinesMax: batch.linesMax,
     batchMsMax: batch.waitMsMax,
+    concurrency,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { BlockedDrain } from './egress/blocked-drain.ts';
 import type { Dialer } from './egress/remembered-dialer.ts';
+import { DrainLanes } from './drain-lanes.ts';
 import type { Drain, StreamEvents } from './drain.ts';
 import type { DrainPlan } from './drain-plan.ts';
 import { HttpsDrain, type HttpsDrainOptions } from './https/https-drain.ts';
@@ -28,7 +29,10 @@ export function createDrain(
 ): Drain {
   const { target } = plan;
   if (!target) return new BlockedDrain();
-  return target.kind === 'https'
-    ? new HttpsDrain(options.https, parts, { ...plan, target })
-    : new SyslogDrain(options.syslog, parts, { ...plan, target }, events);
+  if (target.kind === 'syslog') {
+    return new SyslogDrain(options.syslog, parts, { ...plan, target }, events);
+  }
+  const { concurrency: length } = plan.options;
+  const lane = (): Drain => new HttpsDrain(options.https, parts, { ...plan, target });
+  return length === 1 ? lane() : new DrainLanes(Array.from({ length }, lane));
 }

@@ -13,9 +13,10 @@ import {
   type Failure,
   type Moment,
 } from './delivery-pace.ts';
-import type { Delivery, FailureReason } from './drain.ts';
+import type { Delivery } from './drain.ts';
 import type { DrainLedger } from './drain-ledger.ts';
 import type { WorkerNotices } from './drain-notices.ts';
+import type { StreamBreak } from './unconfirmed-batches.ts';
 
 export interface DrainAttemptsParts {
   readonly ledger: DrainLedger;
@@ -88,9 +89,11 @@ export class DrainAttempts {
   }
 
   /** A stream broke while nothing was being sent; what its last write failed with is not counted twice. */
-  broke(reason: FailureReason): void {
-    const isCounted = this.#pace.notBeforeMs > this.#parts.clock.monotonicMs();
-    if (!isCounted) this.#count({ kind: 'retry', reason });
+  broke({ reason, certificate }: StreamBreak): void {
+    const { clock, notices, ledger } = this.#parts;
+    if (this.#pace.notBeforeMs > clock.monotonicMs()) return;
+    if (certificate !== undefined) notices.certificateRefused(ledger.books, certificate);
+    this.#count({ kind: 'retry', reason });
   }
 
   written(): void {

@@ -1,5 +1,6 @@
 import type { DrainRow, DrainSpec } from '../registry/registry.ts';
 import { parseDrainUrl, type DrainUrlPolicy } from './url/drain-url.ts';
+import { optionRules } from './url/option-rules.ts';
 import { maskedNames, shownOptions } from './url/shown-options.ts';
 
 export type DrainVerdict =
@@ -43,7 +44,10 @@ export class DrainGate {
       return { ok: false, problems };
     }
     const wanted = Object.entries({ ...drain.options, ...changes });
-    const given = Object.fromEntries(wanted.filter(([, value]) => value !== null));
+    // Null takes away what this version knows, or what an earlier one has stored; anything else is a mistyped name.
+    const given = Object.fromEntries(
+      wanted.filter(([name, value]) => value !== null || !isTakenAway(name, drain.options)),
+    );
     const parsed = parseDrainUrl(drain.url.reveal(), this.#policy, given);
     return parsed.ok ? { ok: true, options: parsed.options } : parsed;
   }
@@ -52,4 +56,8 @@ export class DrainGate {
   shown(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
     return shownOptions(options);
   }
+}
+
+function isTakenAway(name: string, options: DrainRow['options']): boolean {
+  return optionRules.has(name) || Object.hasOwn(options, name);
 }

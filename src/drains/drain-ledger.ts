@@ -4,7 +4,7 @@ import type { DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Cut } from './batch-cutter.ts';
 import type { ShapedCut } from './batch-shape.ts';
-import { account, newBooks, type Books, type Outcome } from './drain-books.ts';
+import { account, newBooks, type Books, type InflightRange, type Outcome } from './drain-books.ts';
 import { followed, lostIn, restartedAt, told } from './drain-losses.ts';
 import type { WorkerMetrics } from './drain-metrics.ts';
 import type { BooksHolder, WorkerNotices } from './drain-notices.ts';
@@ -54,7 +54,10 @@ export class DrainLedger implements BooksHolder {
   async sending(cut: ShapedCut): Promise<void> {
     const { from, to, lines, overflow, shape } = cut;
     const range = { from, to, lines, overflow, options: shape.saved };
-    await this.#kept.save({ ...this.books, inflight: [range] });
+    const others = this.books.inflight.filter((other) => !isSame(other, cut));
+    const before = others.filter((other) => other.to.seq <= from.seq);
+    const after = others.filter((other) => other.from.seq >= to.seq && !before.includes(other));
+    await this.#kept.save({ ...this.books, inflight: [...before, range, ...after] });
   }
 
   /** Nobody wanted the lines. */
@@ -134,7 +137,10 @@ export class DrainLedger implements BooksHolder {
   }
 
   #ended(cut: Cut, ends: Ends): Promise<void> {
-    return this.#kept.save({ ...this.#passed(cut, ends), inflight: [] });
+    const inflight = this.books.inflight.filter(
+      (other) => other.from.seq >= cut.to.seq && !isSame(other, cut),
+    );
+    return this.#kept.save({ ...this.#passed(cut, ends), inflight });
   }
 
   /** The books after the lines of a batch have come to their ends. */
@@ -143,4 +149,9 @@ export class DrainLedger implements BooksHolder {
     const books = account(this.books, to, ends);
     return { ...books, lastLineMs: lastLineMs || books.lastLineMs };
   }
+}
+
+/** One that is an L10 alone begins where the next one does. */
+function isSame(range: InflightRange, { from, lines }: Cut): boolean {
+  return range.from.seq === from.seq && range.lines === lines;
 }

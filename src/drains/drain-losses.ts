@@ -19,7 +19,7 @@ export function lostIn(books: Books, gap: Extract<Hole, { kind: 'gap' }>): Loss 
   return {
     books: {
       ...account(books, gap.to, { lost: gap.lines }),
-      inflight: [],
+      inflight: books.inflight.filter(({ from }) => from.seq >= gap.to.seq),
       uncountedTo: exact ? uncountedTo : undefined,
     },
     fromSeq,

@@ -10,6 +10,7 @@ import { BatchQueue, type BatchQueueOptions } from './batch-queue.ts';
 import { BatchSender } from './batch-sender.ts';
 import type { BatchShapes, ShapedCut } from './batch-shape.ts';
 import type { DeliveryPaceOptions, LastError } from './delivery-pace.ts';
+import { ConcurrentSender, type ConcurrentSenderOptions } from './concurrent-sender.ts';
 import { DrainAttempts } from './drain-attempts.ts';
 import type { Drain, FailureReason, StreamEvents } from './drain.ts';
 import type { Books } from './drain-books.ts';
@@ -20,7 +21,8 @@ import type { Place } from './line-source.ts';
 import type { QueueBudget } from './queue-budget.ts';
 import { UnconfirmedBatches } from './unconfirmed-batches.ts';
 
-export interface DrainWorkerOptions extends BatchQueueOptions, DeliveryPaceOptions {}
+export interface DrainWorkerOptions
+  extends BatchQueueOptions, DeliveryPaceOptions, ConcurrentSenderOptions {}
 
 /** What a worker needs of the log. */
 export type DrainLog = Pick<LogBus, 'logId' | 'partitionOf' | 'bounds' | 'read'>;
@@ -76,6 +78,7 @@ export class DrainWorker implements Sink {
   readonly #unconfirmed = new UnconfirmedBatches();
   readonly #drain: Drain;
   readonly #sender: BatchSender;
+  readonly #lanes: ConcurrentSender;
   readonly #wakeup: Wakeup;
   readonly #stop = new AbortController();
   /** From here on nothing is waited for or read: what is queued is sent once. */
@@ -96,11 +99,14 @@ export class DrainWorker implements Sink {
     const queue = new BatchQueue(options, { ...parts, released }, books);
     const { drain, isStream } = parts.makeDrain({
       confirmed: (position) => this.#confirmed(position),
-      broken: (reason) => this.#broken(reason),
+      broken: (reason, certificate) => this.#broken(reason, certificate),
     });
     const unconfirmed = isStream ? this.#unconfirmed : undefined;
     const senderParts = { ...parts, drain, unconfirmed, queue, ledger, attempts, flush };
-    this.#sender = new BatchSender(options.id, senderParts);
+    const sender = new BatchSender(options.id, senderParts);
+    const answered = (): void => this.#wakeup.ring();
+    this.#lanes = new ConcurrentSender(options, { ...senderParts, sender, answered }, books);
+    this.#sender = sender;
     this.#ledger = ledger;
     this.#attempts = attempts;
     this.#queue = queue;
@@ -123,7 +129,7 @@ export class DrainWorker implements Sink {
   }
 
   start(): void {
-    this.#running = this.#run();
+    this.#running = this.#run().then(() => this.#lanes.finish(this.#stop.signal));
   }
 
   offer(stored: StoredRecord): void {
@@ -174,15 +180,21 @@ export class DrainWorker implements Sink {
   }
 
   async #turn(): Promise<void> {
+    const stop = this.#stop.signal;
+    if (await this.#lanes.recover()) return;
     await this.#fill();
+    if (this.#lanes.isAnswered) return this.#lanes.learn(stop);
     // Not before now: between the reading and this turn others ask for memory.
     this.#queue.filled();
+    if (this.#lanes.isUnderWay && !this.#canStart) return this.#rest();
     if (this.#queue.hole) return this.#passHole();
+    const { isFlying } = this.#lanes;
     // A batch that was decided on is sent whole, or after the next start.
     const cut = this.#isFlushing && !this.#queue.hasNext ? undefined : this.#cut();
     if (!cut) return;
     await this.#yield(cut.body.length);
-    if (cut.messages > 0 || cut.overflow) await this.#sender.send(cut, this.#stop.signal);
+    if (isFlying) await this.#lanes.start(cut, stop);
+    else if (cut.messages > 0 || cut.overflow) await this.#sender.send(cut, stop);
     else await this.#sender.pass(cut);
   }
 
@@ -191,9 +203,11 @@ export class DrainWorker implements Sink {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       this.#rewindWhenBroken();
+      if (this.#lanes.isAnswered) return;
       await this.#attempts.wait(signal);
-      await this.#queue.fill(this.#flush.signal);
-      const batchMs = this.#queue.dueInMs();
+      const { isOpen } = this.#lanes;
+      if (isOpen) await this.#queue.fill(this.#flush.signal);
+      const batchMs = isOpen ? this.#queue.dueInMs() : undefined;
       if (batchMs === 0 || this.#isFlushing) return;
       const noticeMs = this.#parts.notices.dueInMs(this.books);
       if (noticeMs === 0) return;
@@ -204,7 +218,7 @@ export class DrainWorker implements Sink {
 
   #cut(): ShapedCut | undefined {
     // Not while the batch before, which has it, may still arrive.
-    const isTold = this.#unconfirmed.hasOverflow;
+    const isTold = this.#unconfirmed.hasOverflow || this.#lanes.hasOverflow;
     return this.#queue.cut(isTold ? undefined : this.#queue.plans.overflowOf(this.books));
   }
 
@@ -220,12 +234,14 @@ export class DrainWorker implements Sink {
     const { hole } = this.#queue;
     if (!hole || this.#isFlushing) return;
     // The lines before it come to their end first.
-    if (!this.#unconfirmed.isEmpty) return this.#rest();
+    if (!this.#unconfirmed.isEmpty || this.#lanes.isUnderWay) return this.#rest();
+    if (await this.#lanes.passHole(hole)) return;
     this.#queue.passHole();
     await this.#ledger.lost(hole);
   }
 
   async #followHead(): Promise<void> {
+    await this.#lanes.giveUp();
     const { bus } = this.#parts;
     const { head } = await bus.bounds(bus.partitionOf(this.app), this.app);
     await this.#ledger.followed(head);
@@ -243,14 +259,27 @@ export class DrainWorker implements Sink {
 
   /** While flushing there is something to do as long as the last attempt went well and lines are queued. */
   #canFlush(): boolean {
-    if (this.books.isDisabled || this.#attempts.pace.isFailing || !this.#queue.hasNext)
-      return false;
-    return this.#queue.isLive || this.#queue.plans.next !== undefined;
+    if (this.#lanes.isUnderWay) return true;
+    if (this.books.isDisabled || this.#attempts.pace.isFailing) return false;
+    return this.#hasNext;
+  }
+
+  /** Of the batches that are sent at once: there is room for one more, and it can be had. */
+  get #canStart(): boolean {
+    return this.#lanes.isOpen && (!this.#isFlushing || this.#hasNext);
+  }
+
+  /** A batch is there that no reading makes larger. */
+  get #hasNext(): boolean {
+    const { hasNext, isLive, plans } = this.#queue;
+    return hasNext && (isLive || plans.next !== undefined);
   }
 
   /** After a turn that failed half-way: what it had taken off the queue and not dealt with comes again, unchanged. */
   #startOver(): void {
-    this.#queue.resume(this.books, this.#unconfirmed.end ?? this.books.cursor);
+    const { end } = this.#lanes;
+    if (end) this.#queue.restart(end);
+    else this.#queue.resume(this.books, this.#unconfirmed.end ?? this.books.cursor);
   }
 
   /** A stream tells how far the receiver is known to have come. */
@@ -263,8 +292,8 @@ export class DrainWorker implements Sink {
     void this.#ledger.save();
   }
 
-  #broken(reason: FailureReason): void {
-    this.#unconfirmed.broke(reason);
+  #broken(reason: FailureReason, certificate?: string): void {
+    this.#unconfirmed.broke(reason, certificate);
     this.#wakeup.ring();
   }
 

@@ -6,7 +6,7 @@ import type { Service } from '../core/service.ts';
  * worker's. An expected failure is a value; a throw is a bug.
  */
 export interface Drain {
-  /** One batch at a time. When `signal` aborts, it resolves soon, with `retry`. */
+  /** One batch at a time, or as many as it was made for. When `signal` aborts, it resolves soon, with `retry`. */
   deliver(batch: Batch, signal: AbortSignal): Promise<Delivery>;
   close: Service['close'];
 }
@@ -65,6 +65,9 @@ export type FailureReason = (typeof failureReasons)[number];
 export interface StreamEvents {
   /** Everything before `position` has reached the receiver, as far as the protocol lets us know. */
   confirmed(position: Position): void;
-  /** The stream broke: what is not confirmed is sent again. May come while nothing is being delivered. */
-  broken(reason: FailureReason): void;
+  /**
+   * The stream broke: what is not confirmed is sent again. May come while nothing is being delivered, and with a
+   * certificate that was refused (in the words of L14): in TLS 1.3 ours is judged after the handshake.
+   */
+  broken(reason: FailureReason, certificate?: string): void;
 }

@@ -142,9 +142,12 @@ export class ManagedDrain implements Sink {
   }
 
   async #positionOf(from: ReplayFrom): Promise<Position | undefined> {
-    const { bus } = this.#parts;
+    const { bus, clock } = this.#parts;
     const { app } = this.drain;
-    if ('sinceMs' in from) return bus.seek(app, { since: from.sinceMs });
+    if ('sinceMs' in from) {
+      const isAhead = from.sinceMs > clock.nowMs();
+      return isAhead ? undefined : bus.seek(app, { since: from.sinceMs });
+    }
     const position = parsePosition(from.position);
     const isHere = position?.logId === bus.logId && position.partition === bus.partitionOf(app);
     return isHere ? position : undefined;

@@ -155,7 +155,9 @@ export class RunningDrain implements Sink {
     if (hasOtherOptions) {
       await this.#rest(this.#options.handoverMsMax);
       // What the receiver has certainly not taken need not come again as it was: that may be why.
-      if (this.#memory.isTurnedAway) this.#books = { ...this.#books, inflight: [] };
+      // Of several that were under way, not all need have met with the same.
+      const isAlone = this.#books.inflight.length === 1;
+      if (this.#memory.isTurnedAway && isAlone) this.#books = { ...this.#books, inflight: [] };
     }
     this.#run();
   }

@@ -9,13 +9,19 @@ export interface UnconfirmedBatch extends Omit<Cut, 'body' | 'from'> {
   readonly sentTo: Position;
 }
 
+/** Why a stream broke, as it tells. */
+export interface StreamBreak {
+  readonly reason: FailureReason;
+  readonly certificate: string | undefined;
+}
+
 /** Batches that a stream has taken but not confirmed, oldest first. */
 export class UnconfirmedBatches {
   #batches: UnconfirmedBatch[] = [];
-  #brokenBy: FailureReason | undefined;
+  #brokenBy: StreamBreak | undefined;
 
   /** Why the stream broke: what is not confirmed has to be sent again before anything else. */
-  get brokenBy(): FailureReason | undefined {
+  get brokenBy(): StreamBreak | undefined {
     return this.#brokenBy;
   }
 
@@ -50,8 +56,8 @@ export class UnconfirmedBatches {
     return this.#batches.splice(0, after < 0 ? this.#batches.length : after);
   }
 
-  broke(reason: FailureReason): void {
-    this.#brokenBy = reason;
+  broke(reason: FailureReason, certificate?: string): void {
+    this.#brokenBy = { reason, certificate };
   }
 
   /** They are to be sent again, or never: the stream that had them is no more. */

@@ -27,6 +27,10 @@ test('unknown and contradictory options are named, their values are not', () => 
     ok: false,
     problems: ['unknown option "colour"', 'option sd needs format rfc5424, not ndjson'],
   });
+  expect(gate.changed(drain, { colour: null, gzip: null })).toEqual({
+    ok: false,
+    problems: ['unknown option "colour"'],
+  });
   const headers = { Authorization: 'Basic s3cret' };
   const verdict = gate.changed(drain, { headers });
   expect(verdict).toMatchObject({ ok: false });

@@ -6,6 +6,7 @@ import { planDrain } from '../../src/drains/drain-plan.ts';
 import type { Drain } from '../../src/drains/drain.ts';
 import { createEncoder } from '../../src/drains/formats/create-encoder.ts';
 import { FrameBuilder } from '../../src/drains/formats/frame-builder.ts';
+import type { StoredOptions } from '../../src/drains/url/option-values.ts';
 import { TcpQueues } from '../../src/drains/syslog/tcp-queues.ts';
 import { CertificateAuthority } from '../support/certificates.ts';
 import { HttpsReceiver } from '../support/https-receiver.ts';
@@ -21,9 +22,13 @@ const batchPlan = { bytesMax: 65_536, linesMax: 500, waitMsMax: 20 };
 const record = linesRecord(1, ['one', 'two']);
 
 /** What one stored record becomes at a drain of this URL, from its row to the wire. */
-async function send(url: string, plain = false): Promise<{ kind: string; drain: Drain }> {
+async function send(
+  url: string,
+  plain = false,
+  options: StoredOptions = {},
+): Promise<{ kind: string; drain: Drain }> {
   const { policy, dialer } = testEgress({ extraPem: authority.pem });
-  const row = { url: new Secret(url), options: {}, token: 'd.token' };
+  const row = { url: new Secret(url), options, token: 'd.token' };
   const plan = planDrain(row, {
     policy: { plain, insecure: false, addresses: policy },
     httpsBatch: batchPlan,
@@ -56,6 +61,30 @@ test('an https drain posts the lines in the dialect of logplex', async () => {
   expect(request?.body.toString()).toBe(`62 ${head} one\n62 ${head} two\n`);
   expect(request?.headers['logplex-msg-count']).toBe('2');
   await drain.close(never);
+});
+
+test('as many requests are under way at once as the drain may have, each on a connection of its own', async () => {
+  await using receiver = await HttpsReceiver.listen(authority.issue());
+  const { drain } = await send(receiver.url('/in'), false, { concurrency: 3 });
+  const all = Promise.withResolvers<void>();
+  let waiting = 0;
+  receiver.answer = async () => {
+    if (++waiting === 3) all.resolve();
+    await all.promise;
+    return { status: 204 };
+  };
+  const to = { logId: '0123456789abcdef', partition: 0, offset: 1, line: 0 };
+  const batches = ['1', '2', '3'].map((digit) => ({
+    id: digit.repeat(32),
+    to,
+    messages: 1,
+    body: Buffer.from('1 x'),
+  }));
+  const deliveries = await Promise.all(batches.map((batch) => drain.deliver(batch, never)));
+  expect(deliveries.map(({ kind }) => kind)).toEqual(Array(3).fill('delivered'));
+  expect(receiver.connections).toBe(3);
+  await drain.close(never);
+  expect(receiver.requests).toHaveLength(4);
 });
 
 test('a syslog+tls drain writes them as RFC 5424', async () => {

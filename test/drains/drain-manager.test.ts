@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Delivery } from '../../src/drains/drain.ts';
 import type { ProbeVerdict } from '../../src/drains/probe/drain-probe.ts';
 import { ManagerKit } from '../support/manager-kit.ts';
-import { textsOf } from '../support/records.ts';
+import { linesRecord, textsOf } from '../support/records.ts';
 
 const delivered: Delivery = { kind: 'delivered', rejected: 0 };
 const held: Delivery = { kind: 'hold', reason: 'http_4xx', status: 401 };
@@ -169,6 +169,28 @@ test('with other options a batch of which nobody knows what came of it comes aga
   await kit.clock.advance(10_000);
   expect(kit.drain.batches.at(-1)).toEqual(first);
   expect(kit.drain.texts).toEqual(['a', 'b']);
+});
+
+test('with other options several that were under way come again as they were', async () => {
+  const kit = await startedKit({ batchLinesMax: 2, concurrency: 2 });
+  const both = Promise.withResolvers<void>();
+  kit.drain.answer = async ({ body }) => {
+    await both.promise;
+    return body.toString().startsWith('a') ? { kind: 'retry', reason: 'timeout' } : held;
+  };
+  await kit.bus.append([linesRecord(1, ['a', 'b', 'c', 'd'])]);
+  await kit.clock.advance(0);
+  const before = kit.drain.batches.map(({ id }) => id);
+  expect(before).toHaveLength(2);
+  both.resolve();
+  await kit.clock.advance(0);
+  expect((await kit.health()).state).toBe('held');
+  kit.limitBatches(1);
+  kit.drain.answer = () => delivered;
+  await kit.change({ options: { batch_lines: 1 } });
+  await kit.clock.advance(1000);
+  expect(kit.drain.batches.slice(2).map(({ id }) => id)).toEqual(before);
+  expect(kit.drain.texts).toEqual(['a', 'b', 'c', 'd']);
 });
 
 test('events come once each, in order, also over restarts, and into the stream', async () => {

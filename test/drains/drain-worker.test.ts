@@ -363,6 +363,27 @@ test('a stream moves its cursor only as far as was confirmed, and sends the rest
   await expectBalanced(kit);
 });
 
+test('a stream that breaks over a certificate is an L14 in the stream of the app, once', async () => {
+  const kit = new WorkerKit({ batchMsMax: 10 }, { isStream: true });
+  kit.drain.answer = () => ({ kind: 'written' });
+  kit.worker.start();
+  await appendEach(kit, ['0']);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await kit.clock.advance(2000);
+    kit.drain.events?.broken('tls', 'client certificate required');
+    await kit.clock.advance(0);
+  }
+  const { records } = await kit.bus.read(
+    { logId: kit.bus.logId, partition: 0, offset: 0, line: 0 },
+    1e6,
+  );
+  const texts = records.flatMap(({ record }) => textsOf(record.frames));
+  const told = texts.filter((text) => text.includes('Error L14'));
+  expect(told).toHaveLength(1);
+  expect(told[0]).toContain('client certificate required');
+  expect(kit.worker.condition).toMatchObject({ isFailing: true, lastError: { reason: 'tls' } });
+});
+
 test('flushes what is queued when it closes, without waiting for the batch to grow old', async () => {
   const kit = new WorkerKit();
   kit.worker.start();

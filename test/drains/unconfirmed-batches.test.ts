@@ -38,7 +38,7 @@ test('a break is remembered until what it has taken is forgotten', () => {
   const batches = new UnconfirmedBatches();
   batches.add(cut(0, 10));
   batches.broke('closed');
-  expect(batches).toMatchObject({ brokenBy: 'closed', isEmpty: false });
+  expect(batches).toMatchObject({ brokenBy: { reason: 'closed' }, isEmpty: false });
   batches.clear();
   expect(batches).toMatchObject({ brokenBy: undefined, isEmpty: true });
 });

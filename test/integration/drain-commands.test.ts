@@ -73,6 +73,12 @@ class Drain {
     );
   }
 
+  /** Waits until what has arrived is accounted for. */
+  async settled(): Promise<Shown> {
+    await eventually('no backlog', async () => (await this.shown()).backlog.messages === 0);
+    return this.shown();
+  }
+
   /** Waits until the state is this one, and for its books, which are always right. */
   async is(state: string): Promise<Shown> {
     await eventually(`the drain is ${state}`, async () => (await this.shown()).state === state);
@@ -193,7 +199,7 @@ test('a replay sends lines again, with other Frame-Ids, beside the books', async
   const texts = Array.from({ length: 1200 }, (_, n) => `line ${n}`);
   await drain.post(...texts);
   await drain.has(...texts);
-  const { messages } = await drain.shown();
+  const { messages } = await drain.settled();
   const ids = drain.requests.map(({ headers }) => headers['logplex-frame-id']);
   drain.received.length = drain.requests.length = 0;
 
@@ -207,6 +213,7 @@ test('a replay sends lines again, with other Frame-Ids, beside the books', async
   expect(drain.received.filter((text) => text !== 'meanwhile')).toEqual(texts);
   expect(drain.received).toHaveLength(texts.length + 1);
   for (const { headers } of drain.requests) expect(ids).not.toContain(headers['logplex-frame-id']);
+  await drain.settled();
   const after = await drain.is('live');
   expect(after.messages).toEqual({ ...messages, delivered: (messages['delivered'] ?? 0) + 1 });
   expect(after.replay).toMatchObject({ remaining: 0, messages: { delivered: texts.length } });

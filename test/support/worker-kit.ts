@@ -106,6 +106,7 @@ export const workerDefaults: DrainWorkerOptions = {
   disableAfterMs: 5 * 86_400_000,
   splitRequestsMax: 20,
   smallBatchMs: 600_000,
+  concurrency: 1,
 };
 
 /** One worker on a log in memory, with a scripted receiver, fake time, and its last checkpoint at hand. */

@@ -115,7 +115,7 @@ function throwUnlessStarted(answer: ReplayAnswer | 'busy' | undefined): void {
     case 'resting':
       throw new ApiError(409, 'The drain is paused or disabled: resume it first.');
     case 'no position':
-      throw invalid('The log has no such position before the place where the drain is.');
+      throw invalid('There is no such place in the log before the one where the drain is.');
     case 'busy':
       throw tooMany(busyMs);
     case undefined:

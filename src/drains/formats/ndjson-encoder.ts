@@ -1,6 +1,6 @@
 import type { EncodableLines, Encoder, LineFilter } from './encoder.ts';
 import type { FrameBuilder } from './frame-builder.ts';
-import { jsonMembers, jsonOf } from './json-text.ts';
+import { jsonMembers } from './json-text.ts';
 import { appendText, LineReader, type LineReaderOptions, type ReadLine } from './line-reader.ts';
 import { decodedText } from './line-text.ts';
 import { severityWords } from './severity.ts';
@@ -49,10 +49,11 @@ export class NdjsonEncoder implements Encoder {
 function objectOf(line: ReadLine): string {
   const { text, isExact } = decodedText(line.text);
   const members = isExact ? jsonMembers(text) : undefined;
-  const merged =
-    members && jsonOf({ ...ownFields(line, messageOf(members, text)), ...given(members) });
   const plain = isExact ? text : { text, base64: line.text.toString('base64') };
-  return `${merged ?? JSON.stringify(ownFields(line, plain))}\n`;
+  const fields = members
+    ? { ...ownFields(line, messageOf(members, text)), ...given(members) }
+    : ownFields(line, plain);
+  return `${JSON.stringify(fields)}\n`;
 }
 
 function ownFields(

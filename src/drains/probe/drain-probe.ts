@@ -65,20 +65,25 @@ export async function probeDrain(
     done: (step) => times.finish(step),
     certificate: (facts) => (seen.certificate = facts),
   };
-  const events = { isConfirmed: false };
+  const stream: { isConfirmed: boolean; failure?: Failure } = { isConfirmed: false };
   const drain = createDrain(
     plan,
     options.drain,
     { ...parts, dialer: { connect: (to, signal) => parts.dialer.connect(to, signal, watch) } },
-    { confirmed: () => (events.isConfirmed = true), broken: () => undefined },
+    {
+      confirmed: () => (stream.isConfirmed = true),
+      broken: (reason, certificate) => {
+        if (certificate !== undefined) stream.failure = { reason, certificate };
+      },
+    },
   );
   const mark = parts.chance.uuid();
   try {
     const delivery = await deliverMarked(drain, { plan, mark, nowMs: clock.nowMs() }, limit.signal);
-    const failure = limit.signal.aborted ? timeout : failureOf(delivery);
+    const failure = limit.signal.aborted ? timeout : (failureOf(delivery) ?? stream.failure);
     if (!failure) times.finish('deliver');
     return {
-      verdict: failure ? 'failed' : takenAs(delivery, events.isConfirmed),
+      verdict: failure ? 'failed' : takenAs(delivery, stream.isConfirmed),
       mark,
       steps: [...times.done.map(passed), ...(failure ? [failed(plan, times, failure)] : [])],
       certificate: seen.certificate,

@@ -1,5 +1,4 @@
-import type { FailureReason } from '../drain.ts';
-import { classifySocketError } from '../egress/dial-failure.ts';
+import { classifySocketError, type DialFailure } from '../egress/dial-failure.ts';
 import type { Dialled } from '../egress/egress-dialer.ts';
 import type { TcpEndpoints } from './tcp-queues.ts';
 
@@ -21,9 +20,10 @@ export class SyslogConnection {
   /** Bytes that the connection has carried up to the last finished write, as TCP counts them. */
   sentBytes: number;
   readonly #dialled: Dialled;
-  readonly #broken: (reason: FailureReason) => void;
+  readonly #broken: (failure: DialFailure) => void;
   readonly #whenClosed: Promise<boolean>;
-  #write: PromiseWithResolvers<FailureReason | undefined> | undefined;
+  #write: PromiseWithResolvers<DialFailure | undefined> | undefined;
+  #failure: DialFailure | undefined;
   #isEnding = false;
   #isOver = false;
 
@@ -31,7 +31,7 @@ export class SyslogConnection {
     options: SyslogConnectionOptions,
     dialled: Dialled,
     nowMs: number,
-    broken: (reason: FailureReason) => void,
+    broken: (failure: DialFailure) => void,
   ) {
     this.#dialled = dialled;
     this.#broken = broken;
@@ -50,13 +50,18 @@ export class SyslogConnection {
     return this.#isOver;
   }
 
+  /** Why it is over, where it was not ended by us and in good order. */
+  get failure(): DialFailure | undefined {
+    return this.#failure;
+  }
+
   /** Resolves once TCP has taken all of `body`, or with the reason why it will not. One at a time. */
-  async write(body: Buffer): Promise<FailureReason | undefined> {
-    if (this.#isOver) return 'closed';
-    const write = Promise.withResolvers<FailureReason | undefined>();
+  async write(body: Buffer): Promise<DialFailure | undefined> {
+    if (this.#isOver) return this.#failure ?? closed;
+    const write = Promise.withResolvers<DialFailure | undefined>();
     this.#write = write;
     this.#dialled.stream.write(body, (error) => {
-      if (error) return this.fail(classifySocketError(error).reason);
+      if (error) return this.fail(classifySocketError(error));
       this.sentBytes = this.#dialled.tcp.bytesWritten;
       this.#write = undefined;
       return write.resolve(undefined);
@@ -72,13 +77,14 @@ export class SyslogConnection {
   }
 
   /** Breaks the connection: whoever is writing gets the reason, otherwise `broken` is called. */
-  fail(reason: FailureReason): void {
+  fail(failure: DialFailure): void {
     if (this.#isOver) return;
+    this.#failure = failure;
     const write = this.#write;
     const wasEnding = this.#isEnding;
     this.destroy();
-    if (write) write.resolve(reason);
-    else if (!wasEnding) this.#broken(reason);
+    if (write) write.resolve(failure);
+    else if (!wasEnding) this.#broken(failure);
   }
 
   /** Closes at once, and says nothing. */
@@ -94,7 +100,7 @@ export class SyslogConnection {
     const write = this.#write;
     this.#dialled.tcp.resetAndDestroy();
     this.destroy();
-    write?.resolve('closed');
+    write?.resolve(closed);
   }
 
   /** Resolves when the connection is closed: true when the receiver has answered our FIN. */
@@ -104,25 +110,31 @@ export class SyslogConnection {
     let isAnswered = false;
     stream.on('data', (chunk: Buffer) => {
       receivedBytes += chunk.length;
-      if (receivedBytes > receivedBytesMax) this.fail('protocol');
+      if (receivedBytes > receivedBytesMax) this.fail({ reason: 'protocol' });
     });
     stream.on('end', () => {
       if (this.#isEnding) isAnswered = true;
-      else this.fail('closed');
+      else this.fail(closed);
     });
     stream.on('error', (error) => {
       isAnswered = false;
-      this.fail(classifySocketError(error).reason);
+      this.fail(classifySocketError(error));
     });
     return new Promise((resolve) => {
       stream.on('close', () => {
-        this.fail('closed');
+        this.fail(closed);
         resolve(isAnswered);
       });
-      if (stream.destroyed) this.fail('closed');
+      if (!stream.destroyed) return;
+      // It broke before anyone listened: whoever made it does not have it yet, and learns it when he writes.
+      this.#failure = stream.errored ? classifySocketError(stream.errored) : closed;
+      this.destroy();
+      resolve(false);
     });
   }
 }
+
+const closed: DialFailure = { reason: 'closed' };
 
 function endpointsOf({ tcp }: Dialled): TcpEndpoints {
   return {

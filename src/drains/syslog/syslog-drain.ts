@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
-import type { Batch, Delivery, Drain, FailureReason, StreamEvents } from '../drain.ts';
+import type { Batch, Delivery, Drain, StreamEvents } from '../drain.ts';
+import type { DialFailure } from '../egress/dial-failure.ts';
 import { dialTls, type DialTarget, type EgressDialer } from '../egress/egress-dialer.ts';
 import { outcomeOfFailure } from '../outcome.ts';
 import type { DrainOptions } from '../url/drain-options.ts';
@@ -74,12 +75,12 @@ export class SyslogDrain implements Drain {
   }
 
   async deliver(batch: Batch, signal: AbortSignal): Promise<Delivery> {
-    if (signal.aborted) return this.#retry('closed');
-    if (this.#isToBeReplaced() && !(await this.#end(signal))) return this.#retry('closed');
+    if (signal.aborted) return this.#retry(closed);
+    if (this.#isToBeReplaced() && !(await this.#end(signal))) return this.#retry(closed);
     const connection = this.#connection ?? (await this.#connect(signal));
     if (!(connection instanceof SyslogConnection)) return connection;
-    const reason = await this.#write(connection, batch, signal);
-    return reason === undefined ? { kind: 'written' } : this.#retry(reason);
+    const failure = await this.#write(connection, batch, signal);
+    return failure === undefined ? { kind: 'written' } : this.#retry(failure);
   }
 
   /**
@@ -109,7 +110,7 @@ export class SyslogDrain implements Drain {
       this.#options,
       result.dialled,
       clock.monotonicMs(),
-      (reason) => this.#broken(connection, reason),
+      (failure) => this.#broken(connection, failure),
     );
     return connection;
   }
@@ -118,33 +119,33 @@ export class SyslogDrain implements Drain {
     connection: SyslogConnection,
     batch: Batch,
     signal: AbortSignal,
-  ): Promise<FailureReason | undefined> {
+  ): Promise<DialFailure | undefined> {
     const { clock } = this.#parts;
     // A half-written frame cannot be taken back: giving up the write is giving up the connection.
-    const abort = (): void => connection.fail('closed');
+    const abort = (): void => connection.fail(closed);
     signal.addEventListener('abort', abort, { once: true });
     this.#window.block(clock.monotonicMs());
     const writing = connection.write(batch.body);
     this.#startTicks();
-    const reason = await writing;
+    const failure = await writing;
     signal.removeEventListener('abort', abort);
-    if (reason === undefined) {
+    if (failure === undefined) {
       this.#window.add(batch.to, connection.sentBytes, clock.monotonicMs());
     }
-    return reason;
+    return failure;
   }
 
-  #retry(reason: FailureReason): Delivery {
+  #retry(failure: DialFailure): Delivery {
     this.#forget();
-    return { kind: 'retry', reason };
+    return { kind: 'retry', ...failure };
   }
 
-  #broken(connection: SyslogConnection, reason: FailureReason): void {
+  #broken(connection: SyslogConnection, { reason, certificate }: DialFailure): void {
     if (this.#connection !== connection) return;
     const isLossy = !this.#window.isEmpty;
     this.#forget();
     // A receiver may end a connection on which nothing is under way: the next batch opens another.
-    if (isLossy) this.#events.broken(reason);
+    if (isLossy) this.#events.broken(reason, certificate);
   }
 
   /**
@@ -174,6 +175,9 @@ export class SyslogDrain implements Drain {
     cancelTimer();
     signal.removeEventListener('abort', destroy);
     if (isAnswered) this.#confirm(this.#window.confirmAll());
+    const { reason, certificate } = connection.failure ?? closed;
+    // Other breaks at the end are no news: what was not confirmed is not.
+    if (certificate !== undefined) this.#events.broken(reason, certificate);
     return this.#window.isEmpty;
   }
 
@@ -208,7 +212,7 @@ export class SyslogDrain implements Drain {
       { sentBytes, heldBytes, isWriting: connection.isWriting },
       nowMs,
     );
-    if (isStalled) return connection.fail('timeout');
+    if (isStalled) return connection.fail({ reason: 'timeout' });
     this.#confirm(this.#window.confirm(sentBytes - (heldBytes ?? 0), nowMs));
     if (this.#window.isEmpty && !connection.isWriting) this.#stopTicks();
   }
@@ -217,6 +221,8 @@ export class SyslogDrain implements Drain {
     if (position) this.#events.confirmed(position);
   }
 }
+
+const closed: DialFailure = { reason: 'closed' };
 
 function dialTarget({ target, options }: SyslogDrainPlan): DialTarget {
   const { host, port } = target;

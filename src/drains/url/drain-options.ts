@@ -34,6 +34,8 @@ export interface DrainOptions extends DrainFilters {
   readonly batchBytes: number | undefined;
   readonly batchLines: number | undefined;
   readonly batchMs: number | undefined;
+  /** Requests that may be under way at once; from 2 on lines may arrive out of order. */
+  readonly concurrency: number;
 }
 
 /** Lines that do not pass are filtered. */
@@ -132,6 +134,7 @@ export function drainOptions(stored: StoredOptions, setting: OptionSetting): Dra
     batchBytes: number('batch_bytes'),
     batchLines: number('batch_lines'),
     batchMs: number('batch_ms'),
+    concurrency: number('concurrency') ?? 1,
   };
 }
 

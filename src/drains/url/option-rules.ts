@@ -86,7 +86,7 @@ export const optionRules: ReadonlyMap<string, OptionRule> = new Map<string, Opti
   ['batch_bytes', integer(1024, 1_048_576)],
   ['batch_lines', integer(1, 5000)],
   ['batch_ms', integer(10, 10_000)],
-  ['concurrency', { ...integer(1, 1), expects: '1: one request at a time is all there is' }],
+  ['concurrency', { ...integer(1, 10), onlyKind: 'https' }],
 ]);
 
 function oneOf(values: readonly string[]): OptionRule {

@@ -156,7 +156,11 @@ export class SyslogConnection {
     const nowMs = clock.monotonicMs();
     this.#readMs = nowMs;
     if (this.#isUnauthorised(nowMs)) this.#close('unauthorised');
-    else if (this.#framer.pendingBytes > this.#options.pendingBytesMax) this.#close('overlong');
+    else if (this.#framer.pendingBytes > this.#options.pendingBytesMax) {
+      // In the books as every other message of which only the beginning came.
+      await this.#store([brokenMessage]);
+      this.#close('overlong');
+    }
   }
 
   /** A last line without its LF is whole when the sender ended its side; everything else unfinished is broken. */

@@ -23,6 +23,11 @@ export class SqlDrains implements Drains {
   readonly #clock: Clock;
   readonly #chance: Chance;
   readonly #logger: Logger;
+  /**
+   * What the last list of all drains had. It is asked for at every change of one of them, and to open a thousand rows
+   * takes long enough for lines to wait.
+   */
+  #listed: ReadonlyMap<number, { stored: StoredDrain; row: DrainRow }> = new Map();
 
   constructor(
     options: SqlDrainsOptions,
@@ -48,7 +53,15 @@ export class SqlDrains implements Drains {
     const rows = await this.#store.run((db) =>
       db.selectFrom('drains').selectAll().orderBy('id').execute(),
     );
-    return this.#readable(rows);
+    const listed = this.#readable(rows);
+    const opened = new Map(listed.map((row) => [row.id as number, row]));
+    this.#listed = new Map(
+      rows.flatMap((stored) => {
+        const row = opened.get(stored.id);
+        return row ? [[stored.id, { stored, row }]] : [];
+      }),
+    );
+    return listed;
   }
 
   async listOf(app: AppId): Promise<readonly DrainRow[]> {
@@ -148,7 +161,7 @@ export class SqlDrains implements Drains {
   }
 
   /** One row that cannot be opened, damaged on disk perhaps, must not stop the drains of everybody else. */
-  #readable(rows: readonly Selectable<Schema['drains']>[]): readonly DrainRow[] {
+  #readable(rows: readonly StoredDrain[]): readonly DrainRow[] {
     return rows.flatMap((row) => {
       try {
         return [this.#drainRow(row)];
@@ -177,7 +190,12 @@ export class SqlDrains implements Drains {
     return this.#keyRing.seal(JSON.stringify(options), drainPlace(app, token, 'options'));
   }
 
-  #drainRow(row: Selectable<Schema['drains']>): DrainRow {
+  #drainRow(row: StoredDrain): DrainRow {
+    const listed = this.#listed.get(row.id);
+    return listed && isSame(listed.stored, row) ? listed.row : this.#opened(row);
+  }
+
+  #opened(row: StoredDrain): DrainRow {
     const app = appId(row.app_id);
     const options = this.#keyRing.open(row.options_sealed, drainPlace(app, row.token, 'options'));
     return {
@@ -193,6 +211,12 @@ export class SqlDrains implements Drains {
       resumes: row.resumes,
     };
   }
+}
+
+type StoredDrain = Selectable<Schema['drains']>;
+
+function isSame(a: StoredDrain, b: StoredDrain): boolean {
+  return (Object.keys(a) as (keyof StoredDrain)[]).every((field) => a[field] === b[field]);
 }
 
 /** The drain's token stands for the row: it is as unique as the id, and known before the row is stored. */

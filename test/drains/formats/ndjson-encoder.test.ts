@@ -122,6 +122,20 @@ test('an object that is nested as deeply as a line can be is one object all the 
   expect(object(digits)['message']).toBe(digits);
 });
 
+test('an object that is nested more deeply than receivers read stays a text', () => {
+  const nested = (levels: number): string => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`;
+  expect(object(nested(63))).toHaveProperty('a');
+  expect(object(nested(64))).not.toHaveProperty('a');
+  expect(object(nested(64))['message']).toBe(nested(64));
+  expect(object(`{"a":[${'[],'.repeat(500)}{}],"b":"${'['.repeat(500)}"}`)).toHaveProperty('a');
+});
+
+test('a number that no double holds keeps its exponent', () => {
+  expect(bodyOf(encoder(), stored(line('{"f":1e999,"g":-2E-400}'))).text).toContain(
+    '"f":1e999,"g":-2E-400',
+  );
+});
+
 test('bytes that are not UTF-8 are there beside their text', () => {
   const bytes = Buffer.from([0x61, 0xff, 0x00]);
   expect(object(bytes)).toMatchObject({

@@ -159,3 +159,15 @@ test('a receiver that never answers is given up', async () => {
   expect(steps.at(-1)).toEqual({ step: 'deliver', ok: false, reason: 'timeout' });
   await receiver.until(() => receiver.open.size === 0);
 });
+
+test('a syslog receiver that wants a certificate of ours has not taken the line', async () => {
+  const asking = { ...authority.issue(), requestCert: true, ca: new CertificateAuthority().pem };
+  await using receiver = await SyslogReceiver.listen(asking);
+  const { verdict, steps } = await probe(receiver.url);
+  const certificate = 'client certificate required';
+  expect(verdict).toBe('failed');
+  expect(steps).toEqual([
+    ...done('resolve', 'connect', 'tls'),
+    { step: 'deliver', ok: false, reason: 'tls', certificate },
+  ]);
+});

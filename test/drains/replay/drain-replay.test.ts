@@ -56,6 +56,12 @@ test('it begins at a time, or at a position', async () => {
   expect(kit.replayed.texts).toEqual(['d', 'e', 'b', 'c', 'd', 'e']);
 });
 
+test('there is no replay of the time to come', async () => {
+  const kit = await kitWith(...letters);
+  expect(await replay(kit, kit.clock.nowMs() + 1)).toBe('no position');
+  expect((await kit.health()).replay).toBeUndefined();
+});
+
 test('there is no replay of what is not behind the drain, or not of this log', async () => {
   const kit = await kitWith('a');
   kit.drain.answer = () => failing;

@@ -54,11 +54,17 @@ export class ModelledDrain {
   #books: Books | undefined;
   #highest = -1;
   readonly #taken = new Set<number>();
+  /** Lines of which the receiver said to this life of the node that it has them. */
+  readonly #answeredFor = new Set<number>();
   readonly #refusable = new Set<number>();
   readonly #bodies = new Map<string, { text: string; wasRefused: boolean }>();
   /** The batch that has to come next, because its last attempt failed; and not before then. */
   #again: string | undefined;
+  /** Where several are under way: all that have to come again as they were, by their lines. */
+  readonly #owing = new Map<string, readonly number[]>();
   #notBeforeMs = 0;
+  /** When that was said: what was under way by then could not know. */
+  #saidAtMs = -Infinity;
   /** Since lines were last refused. */
   #attempts = 0;
   /** Since when the receiver has taken nothing, as far as that is certain. */
@@ -85,7 +91,11 @@ export class ModelledDrain {
     this.#books = books;
     this.#notBeforeMs = 0;
     this.#attempts = 0;
+    this.#answeredFor.clear();
+    // The receiver may have answered, and not all of that been learned.
+    if (books.inflight.length > 1) this.#isToldOnce = false;
     if (isWhole) return;
+    this.#owing.clear();
     // The cursor went back: a range may be sent again with an L10 that it did not have before.
     this.#again = undefined;
     this.#bodies.clear();
@@ -102,8 +112,21 @@ export class ModelledDrain {
     const overflow = overflowCount(texts[0] ?? '');
     const numbered = (overflow === undefined ? texts : texts.slice(1)).map(numberOf);
     this.#isSound(numbered);
-    this.#must(startedMs >= this.#notBeforeMs, `tried ${this.#notBeforeMs - startedMs} ms early`);
+    for (const { seq } of numbered) {
+      this.#must(!this.#answeredFor.has(seq), `line ${seq} again, although it had arrived`);
+      if (delivery.kind === 'delivered') this.#answeredFor.add(seq);
+    }
+    const isEarly =
+      startedMs < this.#notBeforeMs && (!this.#hasLanes || startedMs > this.#saidAtMs);
+    this.#must(!isEarly, `tried ${this.#notBeforeMs - startedMs} ms early`);
     if (!this.#options.isStream) this.#isSameBatch(batch.id, texts.join('\n'), delivery.kind);
+    if (this.#hasLanes) {
+      this.#isNoneOwed(
+        batch.id,
+        numbered.map(({ seq }) => seq),
+        delivery,
+      );
+    }
     this.#answered(batch.id, delivery);
     this.#attempts++;
     if (this.#mayRefuse(batch.id, delivery))
@@ -133,6 +156,10 @@ export class ModelledDrain {
       outcomes.every((o) => of(o) >= 0),
       'a counter went back',
     );
+    if (of('dropped') + of('lost') > 0) {
+      const isGiven = range.some((seq) => this.#answeredFor.has(seq));
+      this.#must(!isGiven, `lost or dropped, but arrived: ${from}–${to}`);
+    }
     if (of('dropped') > 0) this.#must(next.isDisabled && of('dropped') === range.length, 'dropped');
     else if (of('lost') > 0) {
       this.#must(of('lost') === range.length, 'lost with others');
@@ -155,10 +182,29 @@ export class ModelledDrain {
 
   #answered(id: string, delivery: Attempt['delivery']): void {
     const isToComeAgain = delivery.kind === 'retry' || delivery.kind === 'hold';
-    this.#again = isToComeAgain ? id : undefined;
+    this.#again = isToComeAgain && !this.#hasLanes ? id : undefined;
     if (!isToComeAgain || this.#notBeforeMs === -Infinity) return;
     const waitMs = delivery.kind === 'hold' ? this.#options.holdProbeMs : (delivery.afterMs ?? 0);
-    this.#notBeforeMs = this.#clock.monotonicMs() + waitMs;
+    this.#saidAtMs = this.#clock.monotonicMs();
+    const untilMs = this.#saidAtMs + waitMs;
+    // What fails together counts once, with the longest wait.
+    this.#notBeforeMs = this.#hasLanes ? Math.max(this.#notBeforeMs, untilMs) : untilMs;
+  }
+
+  /** The lines of one that failed come in no other batch than that. */
+  #isNoneOwed(id: string, seqs: readonly number[], { kind }: Attempt['delivery']): void {
+    const lines = new Set(seqs);
+    for (const [owed, its] of this.#owing) {
+      const isCut = this.#app.isCutFrom(fromOffset(owed));
+      const isOther = owed !== id && !isCut && its.some((seq) => lines.has(seq));
+      this.#must(!isOther, `batch ${owed} is to come again, not ${id}`);
+    }
+    if (kind === 'retry' || kind === 'hold') this.#owing.set(id, seqs);
+    else this.#owing.delete(id);
+  }
+
+  get #hasLanes(): boolean {
+    return this.#options.concurrency > 1;
   }
 
   /** A batch in which something is unwanted is searched before it is given up; one that is too large is halved. */
@@ -175,7 +221,7 @@ export class ModelledDrain {
   #took(seq: number): void {
     if (this.#taken.has(seq)) return;
     // A refusal that a power cut has undone may turn out otherwise.
-    const isInOrder = seq > this.#highest || this.#refusable.has(seq);
+    const isInOrder = this.#hasLanes || seq > this.#highest || this.#refusable.has(seq);
     this.#must(isInOrder, `line ${seq} comes after ${this.#highest}`);
     this.#highest = Math.max(this.#highest, seq);
     this.#taken.add(seq);

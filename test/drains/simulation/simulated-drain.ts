@@ -123,7 +123,7 @@ export class SimulatedDrain {
   #dial(life: Life, events: StreamEvents): { drain: Drain; isStream: boolean } {
     const dialled = this.receiver.dial({
       confirmed: (position) => void (life.isOver || events.confirmed(position)),
-      broken: (reason) => void (life.isOver || events.broken(reason)),
+      broken: (...failure) => void (life.isOver || events.broken(...failure)),
     });
     this.#dialled = dialled;
     const deliver: Drain['deliver'] = (batch, signal) =>

@@ -47,6 +47,8 @@ export class SimulatedReceiver {
   mood: Mood = 'fine';
   /** How often it has answered so. */
   readonly answers = { hold: 0, split: 0 };
+  /** Requests that it has had at the same time. */
+  mostAtOnce = 0;
   readonly #parts: ReceiverParts;
   #hangUp: () => void = () => undefined;
 
@@ -65,20 +67,23 @@ export class SimulatedReceiver {
 
   #requests(): Dialled {
     const { clock, random } = this.#parts;
-    let sending: { batch: Batch; startedMs: number } | undefined;
+    const sending = new Set<{ batch: Batch; startedMs: number }>();
     let isGone = false;
     this.#hangUp = () => {
       isGone = true;
-      const isTaken = random.percent(50);
-      if (sending) this.#saw(sending.batch, closed, { ...sending, isTaken });
+      for (const request of sending) {
+        this.#saw(request.batch, closed, { ...request, isTaken: random.percent(50) });
+      }
     };
     return {
       deliver: async (batch, signal) => {
         const startedMs = clock.monotonicMs();
-        sending = { batch, startedMs };
+        const request = { batch, startedMs };
+        sending.add(request);
+        this.mostAtOnce = Math.max(this.mostAtOnce, sending.size);
         const delivery = await this.#answer(batch, signal);
         if (isGone) return delivery;
-        sending = undefined;
+        sending.delete(request);
         const isLie = this.mood === 'lying' && delivery.kind === 'retry' && !signal.aborted;
         const isTaken = delivery.kind === 'delivered' || isLie;
         this.#saw(batch, delivery, { startedMs, isTaken });

@@ -19,6 +19,9 @@ const stepsMax = 60;
 const settledWithinMs = 2 * 3_600_000;
 const dayMs = 86_400_000;
 
+const stream = { isStream: true, concurrency: 1 };
+const oneByOne = { isStream: false, concurrency: 1 };
+
 /** A node with its drains, on time and chance of its own. One seed is one history. */
 export class Simulation {
   /** What happened: a history in which nothing did proves nothing. */
@@ -35,6 +38,8 @@ export class Simulation {
     refused: 0,
     dropped: 0,
     streamed: 0,
+    atOnce: 0,
+    crowded: 0,
     disabled: 0,
     held: 0,
     split: 0,
@@ -126,7 +131,13 @@ export class Simulation {
       disableAfterMs: random.pick([3_600_000, 5 * dayMs, 5 * dayMs, 5 * dayMs]),
       splitRequestsMax: random.pick([3, 20]),
       smallBatchMs: random.pick([1000, 600_000]),
-      isStream: random.percent(40),
+      ...random.pick([
+        stream,
+        stream,
+        oneByOne,
+        oneByOne,
+        { isStream: false, concurrency: random.int(2, 5) },
+      ]),
       start: newBooks({ position: head.position, seq: head.appSeq }, this.#clock.nowMs()),
     };
     const drain = new SimulatedDrain(options, model, {
@@ -313,7 +324,10 @@ export class Simulation {
     this.seen.hours = this.#clock.monotonicMs() / 3_600_000;
     for (const { worker, options, receiver } of this.#drains) {
       const { counts, isDisabled } = worker.books;
-      this.seen[options.isStream ? 'streamed' : 'delivered'] += counts.delivered;
+      const way = options.isStream ? 'streamed' : options.concurrency > 1 ? 'atOnce' : 'delivered';
+      this.seen[way] += counts.delivered;
+      this.seen.crowded +=
+        receiver.mostAtOnce === options.concurrency && options.concurrency > 1 ? 1 : 0;
       this.seen.lost += counts.lost;
       this.seen.refused += counts.refused;
       this.seen.dropped += counts.dropped;

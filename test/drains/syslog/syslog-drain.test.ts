@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { selfSigned } from '../../support/certificates.ts';
+import { CertificateAuthority, selfSigned } from '../../support/certificates.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { flood, HostileReceiver, silent } from '../../support/hostile-receiver.ts';
 import { SyslogReceiver } from '../../support/syslog-receiver.ts';
@@ -364,4 +364,35 @@ test('an idle connection is kept, and has no timer', async () => {
   await clock.advance(4 * 3_600_000);
   expect(await drain.deliver(batch(2, 'two'), never)).toEqual(written);
   expect(receiver.connections).toBe(1);
+});
+
+test('a receiver that wants a certificate of ours says so after the handshake, in words of L14', async () => {
+  const asking = { ...authority.issue(), requestCert: true, ca: new CertificateAuthority().pem };
+  await using receiver = await SyslogReceiver.listen(asking);
+  const events = new RecordedEvents();
+  await using drain = syslogDrain(receiver.url, { events });
+  const certificate = 'client certificate required';
+  const delivery = await drain.deliver(batch(1, 'one'), never);
+  if (delivery.kind === 'retry') {
+    expect(delivery).toEqual({ kind: 'retry', reason: 'tls', certificate });
+  } else {
+    await events.until(() => events.breaks.length > 0);
+    expect(events).toMatchObject({ breaks: ['tls'], certificates: [certificate] });
+  }
+  expect(receiver.messages).toEqual([]);
+});
+
+test('a connection that broke before the drain had it is a failed attempt', async () => {
+  await using receiver = await SyslogReceiver.listen(authority.issue());
+  const events = new RecordedEvents();
+  const through =
+    (dial: Dial): Dial =>
+    async (...to) => {
+      const result = await dial(...to);
+      if (result.ok) result.dialled.stream.destroy();
+      return result;
+    };
+  await using drain = syslogDrain(receiver.url, { events, through });
+  expect(await drain.deliver(batch(1, 'one'), never)).toEqual({ kind: 'retry', reason: 'closed' });
+  expect(events.breaks).toEqual([]);
 });

@@ -30,6 +30,8 @@ export const syslogOptions: SyslogDrainOptions = {
 export class RecordedEvents implements StreamEvents {
   readonly confirmedOffsets: number[] = [];
   readonly breaks: FailureReason[] = [];
+  /** What certificates were refused for. */
+  readonly certificates: string[] = [];
   #wake = (): void => {};
 
   confirmed(position: Position): void {
@@ -37,8 +39,9 @@ export class RecordedEvents implements StreamEvents {
     this.#wake();
   }
 
-  broken(reason: FailureReason): void {
+  broken(reason: FailureReason, certificate?: string): void {
     this.breaks.push(reason);
+    if (certificate !== undefined) this.certificates.push(certificate);
     this.#wake();
   }
 

@@ -65,11 +65,11 @@ test('options with a shape of their own come out the same from a fragment and fr
     strip_ansi: true,
     strip_prefix: true,
     max_message_bytes: 8096,
-    concurrency: 1,
+    concurrency: 4,
   };
   const fragment =
     'format=rfc5424&headers.X-Key=a%20b&headers.Accept=*/*&source=demo,gigalixir&process=web&severity=warn' +
-    '&sd=%5Bt%401%20tag%3D%22x%22%5D&strip_ansi&strip_prefix=1&max_message_bytes=8096&concurrency=1';
+    '&sd=%5Bt%401%20tag%3D%22x%22%5D&strip_ansi&strip_prefix=1&max_message_bytes=8096&concurrency=4';
   expect(parseFragment(fragment, https)).toEqual({ stored, problems: [] });
   expect(parseOptions(stored, https)).toEqual({ stored, problems: [] });
   expect(drainOptions(stored, https)).toMatchObject({
@@ -98,7 +98,10 @@ test.each([
   ['sd=[a@1]&format=ndjson', https, 'option sd needs format rfc5424, not ndjson'],
   ['sd=a', syslog, 'option sd must be structured data of RFC 5424, at most 512 bytes'],
   ['headers.A=b', syslog, 'option headers is for https drains'],
-  ['concurrency=2', https, 'option concurrency must be 1: one request at a time is all there is'],
+  ['concurrency=0', https, 'option concurrency must be a whole number from 1 to 10'],
+  ['concurrency=11', https, 'option concurrency must be a whole number from 1 to 10'],
+  ['concurrency=1.5', https, 'option concurrency must be a whole number from 1 to 10'],
+  ['concurrency=2', syslog, 'option concurrency is for https drains'],
   [
     'max_message_bytes=100',
     https,

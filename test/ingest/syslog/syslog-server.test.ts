@@ -390,12 +390,16 @@ test('connections beyond the bound are refused and counted', async () => {
   expect(first.isClosed).toBe(false);
 });
 
-test('a message without end ends its connection', async () => {
+test('a message without end ends its connection, and is malformed', async () => {
   await using door = await openDoor({ pendingBytesMax: 200_000 });
   const sender = door.send(octets(message('one')), 'x'.repeat(300_000));
   await sender.ended();
   expect(await door.metric(closed, { reason: 'overlong' })).toBe(1);
   expect(await door.stored(1)).toBe(storedAs('one'));
+  const rejected = await door.harness.metric('spillway_rejected_messages_total', {
+    reason: 'malformed',
+  });
+  expect(rejected).toBe(1);
 });
 
 test('over TLS 1.2 and 1.3 it is the same; older versions and other protocols are refused and counted', async () => {

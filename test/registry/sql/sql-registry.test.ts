@@ -84,6 +84,22 @@ test('stores drains and hands them out whole, also after a restart', async () =>
   expect(found).toMatchObject({ options: spec.options, start, masked: spec.masked });
 });
 
+test('a list of all drains opens those that have changed, and no others', async () => {
+  const { registry, app } = await withApp();
+  const names = ['a', 'b'];
+  for (const name of names) {
+    await registry.drains.add(app.id, { ...spec, url: `https://${name}.example.com/` }, start);
+  }
+  const [a, b] = await registry.listDrains();
+  if (!a || !b) throw new Error('no drains');
+  await registry.drains.pause(app.id, b.id);
+  const [sameA, otherB] = await registry.listDrains();
+  expect(sameA).toBe(a);
+  expect(otherB).toMatchObject({ id: b.id, isPaused: true });
+  await registry.drains.remove(app.id, a.id);
+  expect((await registry.listDrains()).map(({ id }) => id)).toEqual([b.id]);
+});
+
 test('refuses the same URL twice and more drains than allowed, and says which', async () => {
   const { registry, app } = await withApp();
   const add = (name: string): Promise<DrainRow | string> =>
