@@ -41,6 +41,8 @@ export class LogScenario {
   readonly #model = new LogModel([1, 2, 3, 4]);
   #versions: CheckpointVersion[] = [];
   #version = 0;
+  /** Without space for a checkpoint it is made durable later than within a second. */
+  #isCheckpointLate = false;
   #oldest: number[];
 
   constructor(seed: number) {
@@ -84,6 +86,7 @@ export class LogScenario {
     const turnsMax = chance.pick([0, 0, 3]);
     // Between a write and its sync is where a record is torn.
     const isAimed = chance.percent(40);
+    this.#isCheckpointLate = false;
     const storage = this.#disk.attach({
       before: (kind, { n }, path) => {
         const isTarget = isAimed
@@ -92,7 +95,9 @@ export class LogScenario {
         if (crashAt > 0 && isTarget) {
           return { kind: 'crash', when: isAimed ? 'before' : chance.pick(moments) };
         }
-        return n === errorAt ? noSpace : undefined;
+        if (n !== errorAt) return undefined;
+        this.#isCheckpointLate ||= path.startsWith('checkpoints');
+        return noSpace;
       },
       latency: async () => {
         for (let turns = chance.below(turnsMax + 1); turns > 0; turns--) {
@@ -216,7 +221,8 @@ export class LogScenario {
     this.#disk.cutPower(this.#chance);
     this.seen.cuts++;
     for (const version of this.#versions) {
-      if (version.atMs + 1000 > settledMs) version.isWritten = false;
+      const durableByMs = this.#isCheckpointLate ? Infinity : version.atMs + 1000;
+      if (version.atMs > -Infinity && durableByMs > settledMs) version.isWritten = false;
     }
   }
 

@@ -1,7 +1,14 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { type Dialect, SqliteDialect, type SqliteDatabase, type SqliteStatement } from 'kysely';
+import {
+  type Dialect,
+  type DialectAdapter,
+  SqliteAdapter,
+  type SqliteDatabase,
+  SqliteDialect,
+  type SqliteStatement,
+} from 'kysely';
 import { AppError } from '../../core/errors.ts';
 import type { TableDialect } from './migrations.ts';
 
@@ -22,10 +29,25 @@ export function sqliteEngine(options: {
   readonly busyMsMax: number;
 }): SqlEngine {
   return {
-    dialect: new SqliteDialect({ database: () => Promise.resolve(openDatabase(options)) }),
+    dialect: new SqliteWithTransactionalTables({
+      database: () => Promise.resolve(openDatabase(options)),
+    }),
     // Without AUTOINCREMENT, SQLite gives the id of a deleted last row to the next one.
     tables: { neverReused: (column) => column.primaryKey().autoIncrement() },
   };
+}
+
+/** SQLite can take table changes back, which Kysely does not use: a kill amid a migration would end every start after it. */
+class SqliteWithTransactionalTables extends SqliteDialect {
+  override createAdapter(): DialectAdapter {
+    return new TransactionalAdapter();
+  }
+}
+
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
 }
 
 function openDatabase(options: { file: string; busyMsMax: number }): SqliteDatabase {

@@ -223,6 +223,21 @@ test('a registry of a later version is refused', async () => {
   await expect(reopen()).rejects.toMatchObject({ code: 'FORMAT_TOO_NEW' });
 });
 
+test('a first start that ended between two tables is as if it had not begun', async () => {
+  const { directory, options, registry } = await withApp();
+  await registry.close(AbortSignal.timeout(1000));
+  const file = join(directory, 'half.db');
+  const database = new DatabaseSync(file);
+  // Is in the way of the second table.
+  database.exec('create table users (id integer)');
+  const parts = { keyRing: newRing(), clock: new FakeClock(), chance, logger: recorder([]) };
+  await expect(openSqlRegistry({ ...options, file }, parts)).rejects.toThrow(/already exists/);
+  database.exec('drop table users');
+  database.close();
+  const opened = await openSqlRegistry({ ...options, file }, parts);
+  await opened.close(AbortSignal.timeout(1000));
+});
+
 test('a file that is no database is refused as damaged, by its name', async () => {
   const { registry, directory, reopen } = await withApp();
   await registry.close(AbortSignal.timeout(1000));
