@@ -42,9 +42,9 @@ export const seededBugs: readonly SeededBug[] = [
     replacements: [
       {
         file: ledger,
-        old: '    await this.#kept.save({ ...this.books, inflight: [range] });\n',
+        old: '    await this.#kept.save({ ...this.books, inflight: [...before, range, ...after] });\n',
         by: `    const ends = { delivered: cut.messages, filtered: cut.lines - cut.messages };
-    void range;
+    void [before, range, after];
     await this.#parts.checkpoint(account(this.books, cut.to, ends));\n`,
       },
     ],
@@ -198,7 +198,7 @@ const nothing: FramesPart`,
     caughtBy: ['duplicates'],
     replacements: [
       {
-        file: 'src/drains/drain-manager.ts',
+        file: 'src/drains/drain-checkpoints.ts',
         old: '(entry && decodeBooks(entry)) ?? this.#firstBooks(row)',
         by: '(entry && !decodeBooks(entry) ? undefined : undefined) ?? this.#firstBooks(row)',
       },
