@@ -172,7 +172,9 @@ export class SpillwayLife {
     this.#judge(samples);
     for (const [sample, value] of samples) {
       const [, what = '', label = ''] =
-        /^spillway_drain_(failures|messages)_total\{[a-z]+="([^"]+)"/.exec(sample) ?? [];
+        /^spillway_drain_(failures|messages)_total\{.*\b(?:reason|outcome)="([^"]+)"/.exec(
+          sample,
+        ) ?? [];
       const sums = what === 'failures' ? this.counts.failures : this.counts.outcomes;
       if (what !== '') add(sums, label, value);
     }
