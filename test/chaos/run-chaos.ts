@@ -10,6 +10,7 @@ import type { DrainSnapshot } from './drain-ledger.ts';
 import { processFaults, receiverFaults, type PlannedProcessFault } from './fault-plan.ts';
 import { appName } from './line.ts';
 import { Random } from './random.ts';
+import { repeatCauses } from './repeat-causes.ts';
 import { drainKinds, type ReceiverCalls } from './receiver-process.ts';
 import { faultModes } from './receiver-mode.ts';
 import { meetMsMax, type Scenario } from './scenario.ts';
@@ -102,7 +103,7 @@ class ChaosRun {
       scenario: this.#scenario,
       commit: commit(),
       seconds: (performance.now() - startedMs) / 1000,
-      facts: await this.#facts(),
+      facts: [...(await this.#facts()), ...repeatCauses(evidence)],
       triaged,
     };
   }
