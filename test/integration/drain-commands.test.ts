@@ -148,7 +148,7 @@ test('other options apply to the next batch, and to the one that was turned away
   expect(changed).toMatchObject({ id: before.id, token: before.token, options: { gzip: false } });
   await drain.has('first', 'second');
   expect(await drain.is('live')).toMatchObject({ messages: { delivered: 2 } });
-  const wrong = { options: { colour: 'red', concurrency: 2 } };
+  const wrong = { options: { colour: 'red', concurrency: 20 } };
   await expect(drain.command('PATCH', '', 422, wrong)).resolves.toBeUndefined();
   const refused = await pipeline.client.request('PATCH', drain.path, wrong);
   expect(await refused.text()).toMatch(/colour.*concurrency/);
