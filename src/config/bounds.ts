@@ -211,7 +211,7 @@ export const bounds = {
       windowBytesMax: 8 * mib,
       /** A peer that is gone without a word is found within twenty seconds, by TCP or by us. */
       keepAliveMs: 8 * secondMs,
-      stallMsMax: 18 * secondMs,
+      stallMsMax: 14 * secondMs,
       /** As logplex renews its own: a name that changes its address is followed within this. */
       connectionMsMax: 5 * hourMs,
       /** Lines go on over the old connection while another is opened; ten tries before there is a pause. */

@@ -128,8 +128,14 @@ export class RejectionAnnouncer {
     // The first life of a log may end before it has written an entry, and the journal may lose one.
     const through = Number(entry?.['through'] ?? oldest.position.offset);
     const announced = new AnnouncedRejections();
-    const end = await this.#scan(owned, through, Infinity, (stored) => announced.add(stored));
-    await this.#scan(owned, through, end, (stored) => owned.sums.add(stored, announced));
+    let hasRejected = false;
+    const end = await this.#scan(owned, through, Infinity, (stored) => {
+      announced.add(stored);
+      hasRejected ||= Object.keys(stored.record.rejected).length > 0;
+    });
+    if (hasRejected) {
+      await this.#scan(owned, through, end, (stored) => owned.sums.add(stored, announced));
+    }
     owned.next = Math.max(owned.next, end);
     owned.isRecovered = true;
     await this.#checkpoint(owned);

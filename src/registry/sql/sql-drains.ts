@@ -160,14 +160,17 @@ export class SqlDrains implements Drains {
     return this.#drainRow(changed);
   }
 
-  /** One row that cannot be opened, damaged on disk perhaps, must not stop the drains of everybody else. */
+  /**
+   * One row that cannot be opened, damaged on disk perhaps, must not stop the drains of everybody else; nor its own,
+   * as long as it is known from before: a drain that is not listed is removed, and its books with it.
+   */
   #readable(rows: readonly StoredDrain[]): readonly DrainRow[] {
     return rows.flatMap((row) => {
       try {
         return [this.#drainRow(row)];
       } catch (error) {
         this.#logger.error({ drainId: row.id, err: error }, 'registry.drain_unreadable');
-        return [];
+        return this.#listed.get(row.id)?.row ?? [];
       }
     });
   }

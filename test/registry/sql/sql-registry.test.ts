@@ -204,6 +204,16 @@ test('a drain whose secrets cannot be opened is left out and logged; the others 
   expect(logged).toContain('registry.drain_unreadable');
 });
 
+test('a drain whose row is damaged while it is known stays as it was: it has not been removed', async () => {
+  const { registry, app, directory } = await withApp();
+  await registry.drains.add(app.id, spec, start);
+  const [known] = await registry.listDrains();
+  const database = new DatabaseSync(join(directory, 'registry.db'));
+  database.exec(`update drains set url_sealed = 'AQ=='`);
+  database.close();
+  expect(await registry.listDrains()).toEqual([known]);
+});
+
 test('a lost or exchanged key file shows at the start', async () => {
   const { registry, directory, options } = await withApp();
   await registry.close(AbortSignal.timeout(1000));
