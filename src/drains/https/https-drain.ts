@@ -50,6 +50,8 @@ export class HttpsDrain implements Drain {
   #exchanging: HttpExchange | undefined;
   /** The exchange under way has had its connection: the pool would go on opening others, at once and without end. */
   #hasDialled = false;
+  /** Why it did not come about; the pool may tell that to a request that was given up and not to this one. */
+  #dialError: DialError | undefined;
   /** Of the delivery under way: ends a connection that is being opened for it. */
   #dialLimit = new AbortController();
 
@@ -101,6 +103,7 @@ export class HttpsDrain implements Drain {
     );
     this.#exchanging = exchange;
     this.#hasDialled = false;
+    this.#dialError = undefined;
     if (this.#connection) this.#connection.readBytesMax = this.#readBytesMax(this.#connection);
     const dialLimit = new AbortController();
     this.#dialLimit = dialLimit;
@@ -170,12 +173,15 @@ export class HttpsDrain implements Drain {
     const { clock, dialer } = this.#parts;
     if (this.#hasDialled) {
       // Errors of other classes, the pool may take as a reason to try once more.
-      const error = new DialError(classifySocketError(this.#connection?.error));
+      const error = this.#dialError ?? new DialError(classifySocketError(this.#connection?.error));
       return void setImmediate(() => callback(error, null));
     }
     this.#hasDialled = true;
     void dialer.connect(dialTarget(this.#plan), this.#dialLimit.signal).then((result) => {
-      if (!result.ok) return callback(new DialError(result.failure), null);
+      if (!result.ok) {
+        this.#dialError = new DialError(result.failure);
+        return callback(this.#dialError, null);
+      }
       const { stream } = result.dialled;
       const connection: Connection = {
         socket: stream,

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../src/drains/drain.ts';
-import type { DialResult } from '../../../src/drains/egress/egress-dialer.ts';
+import type { DialResult, EgressDialer } from '../../../src/drains/egress/egress-dialer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import {
   drip,
@@ -14,6 +14,7 @@ import {
   sip,
   type Behaviour,
 } from '../../support/hostile-receiver.ts';
+import { testEgress } from '../egress/egress-kit.ts';
 import { authority, batch, httpsDrain, never } from './https-kit.ts';
 
 const delivered: Delivery = { kind: 'delivered', rejected: 0 };
@@ -228,6 +229,22 @@ test('a hundred failures leave no connection behind', async () => {
   }
   await receiver.until(() => receiver.open.size === 0);
   expect(receiver.connections).toBe(100);
+});
+
+test('an attempt that cannot connect right after one that was given up says why, and not how that one ended', async () => {
+  await using receiver = await HostileReceiver.listen(silent);
+  const { dialer } = testEgress({});
+  const dials: EgressDialer['connect'][] = [
+    (...dial) => dialer.connect(...dial),
+    () => Promise.resolve({ ok: false, failure: { reason: 'dns' } }),
+  ];
+  const next: EgressDialer['connect'] = (...dial) => dials.shift()!(...dial);
+  await using drain = httpsDrain(plainUrl(receiver), {
+    options: { deliverMsMax: 50 },
+    dialer: { connect: next },
+  });
+  expect(await drain.deliver(batch(), never)).toEqual(timedOut);
+  expect(await drain.deliver(batch(), never)).toEqual({ kind: 'retry', reason: 'dns' });
 });
 
 test('a connection that is gone before it can be used is one failure, and not a reason to dial on and on', async () => {
