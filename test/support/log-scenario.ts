@@ -41,6 +41,8 @@ export class LogScenario {
   readonly #model = new LogModel([1, 2, 3, 4]);
   #versions: CheckpointVersion[] = [];
   #version = 0;
+  /** The end comes where a power cut has the most to tear. */
+  #isAimed = false;
   /** Without space for a checkpoint it is made durable later than within a second. */
   #isCheckpointLate = false;
   #oldest: number[];
@@ -85,7 +87,8 @@ export class LogScenario {
     const errorAt = crashAt > 0 && chance.percent(30) ? chance.below(crashAt) : -1;
     const turnsMax = chance.pick([0, 0, 3]);
     // Between a write and its sync is where a record is torn.
-    const isAimed = chance.percent(40);
+    const isAimed = crashAt > 0 && chance.percent(50);
+    this.#isAimed = isAimed;
     this.#isCheckpointLate = false;
     const storage = this.#disk.attach({
       before: (kind, { n }, path) => {
@@ -213,7 +216,7 @@ export class LogScenario {
 
   /** The process is gone; so is, after a power cut, what was not synced: checkpoints of the last second. */
   #end(settledMs: number): void {
-    if (this.#chance.percent(30)) {
+    if (!this.#isAimed && this.#chance.percent(30)) {
       this.#disk.kill();
       this.seen.kills++;
       return;
