@@ -8,6 +8,7 @@ import type { Clock } from './core/clock.ts';
 import type { DrainId } from './core/ids.ts';
 import type { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
+import { LoopShare } from './core/loop-share.ts';
 import type { OptionSeal } from './drains/batch-shape.ts';
 import {
   createDrainMachine,
@@ -56,6 +57,7 @@ export function createDrains(
     ...parts,
     metrics,
     budget: new QueueBudget(drains),
+    catchUp: new LoopShare(drains.catchUp, parts),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
     seal: (drain: DrainId) => sealAt(parts.keyRing, drain),

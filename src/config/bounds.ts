@@ -133,6 +133,8 @@ export const bounds = {
   drains: {
     /** Queued lines of all drains together; used up, the largest laggard lets go, and reads its lines again later. */
     queuesBytesMax: 256 * mib,
+    /** Drains that catch up, all together: at most as much of the event loop as everything else, in small pieces. */
+    catchUp: { turnBytesMax: 32 * kib, restTurns: 1 },
     worker: {
       /** Lines waiting in memory for one drain; beyond it the drain lags and reads the log. */
       queueBytesMax: 4 * mib,

@@ -3,6 +3,7 @@ import type { Chance } from '../core/chance.ts';
 import type { Clock } from '../core/clock.ts';
 import type { DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
+import type { LoopShare } from '../core/loop-share.ts';
 import type { DrainRow } from '../registry/registry.ts';
 import { frameId } from './batch-cutter.ts';
 import { OptionShapes, type OptionSeal } from './batch-shape.ts';
@@ -36,6 +37,7 @@ export interface DrainWorkersOptions {
 export interface DrainWorkersParts extends CreateDrainParts {
   readonly bus: LogBus;
   readonly budget: QueueBudget;
+  readonly catchUp: LoopShare;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
@@ -131,9 +133,10 @@ function workerParts(
   row: DrainRow,
   plan: DrainPlan,
 ): Omit<DrainWorkerParts, 'bus' | 'checkpoint' | 'notices' | 'metrics' | 'frameId'> {
-  const { budget, clock, chance, logger } = parts;
+  const { budget, catchUp, clock, chance, logger } = parts;
   return {
     budget,
+    catchUp,
     clock,
     chance,
     logger,

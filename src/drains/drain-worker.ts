@@ -4,6 +4,7 @@ import type { Chance } from '../core/chance.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
+import type { LoopShare } from '../core/loop-share.ts';
 import type { Position } from '../core/position.ts';
 import { Wakeup } from '../core/wakeup.ts';
 import { BatchQueue, type BatchQueueOptions } from './batch-queue.ts';
@@ -31,6 +32,8 @@ export interface DrainWorkerParts {
   readonly bus: DrainLog;
   /** What the queues of all drains together may hold. */
   readonly budget: QueueBudget;
+  /** What drains that catch up may have of the event loop together. */
+  readonly catchUp: LoopShare;
   /** `events` are for drains that do not acknowledge: see `Drain`. */
   readonly makeDrain: (events: StreamEvents) => { drain: Drain; isStream: boolean };
   readonly shapes: BatchShapes;
@@ -84,6 +87,8 @@ export class DrainWorker implements Sink {
   /** From here on nothing is waited for or read: what is queued is sent once. */
   readonly #flush = new AbortController();
   #bytesSinceYield = 0;
+  /** Sent since it last waited for its turn. */
+  #catchUpBytes = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: DrainWorkerOptions, parts: DrainWorkerParts, books: Books) {
@@ -182,6 +187,7 @@ export class DrainWorker implements Sink {
   async #turn(): Promise<void> {
     const stop = this.#stop.signal;
     if (await this.#lanes.recover()) return;
+    await this.#stepAside();
     await this.#fill();
     if (this.#lanes.isAnswered) return this.#lanes.learn(stop);
     // Not before now: between the reading and this turn others ask for memory.
@@ -222,8 +228,18 @@ export class DrainWorker implements Sink {
     return this.#queue.cut(isTold ? undefined : this.#queue.plans.overflowOf(this.books));
   }
 
+  /** What is live goes first: a drain that catches up waits for its turn, and pays for its last batch with it. */
+  async #stepAside(): Promise<void> {
+    const bytes = this.#catchUpBytes;
+    this.#catchUpBytes = 0;
+    // Answers of batches that are under way must not wait.
+    if (this.#queue.isLive || this.#lanes.isUnderWay) return;
+    await this.#parts.catchUp.take(bytes, this.#flush.signal);
+  }
+
   /** Between drains the event loop is shared by bytes: a page that is in memory must not be sent in one turn of it. */
   async #yield(bytes: number): Promise<void> {
+    this.#catchUpBytes += bytes;
     this.#bytesSinceYield += bytes;
     if (this.#bytesSinceYield < yieldBytes) return;
     this.#bytesSinceYield = 0;

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import { systemChance } from '../../src/core/chance.ts';
 import { appId, drainId } from '../../src/core/ids.ts';
+import { LoopShare } from '../../src/core/loop-share.ts';
 import { formatPosition } from '../../src/core/position.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { createDrainMachine, createDrainNotices } from '../../src/drains/create-drain-worker.ts';
@@ -64,6 +65,7 @@ export class DrainRig implements AsyncDisposable {
       clock,
       dialer,
       budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
+      catchUp: new LoopShare({ turnBytesMax: 1 << 15, restTurns: 1 }, { clock }),
       tcpQueues: new TcpQueues({ readingGapMs: 10 }, { clock }),
       chance: systemChance,
       logger: silentLogger,

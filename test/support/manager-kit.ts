@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import type { Sink } from '../../src/bus/sink.ts';
 import { systemChance } from '../../src/core/chance.ts';
 import type { AppId } from '../../src/core/ids.ts';
+import { LoopShare } from '../../src/core/loop-share.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { frameId } from '../../src/drains/batch-cutter.ts';
 import { DrainManager, type DrainManagerOptions } from '../../src/drains/drain-manager.ts';
@@ -215,10 +216,13 @@ export class ManagerKit {
 
   #workerParts(
     drain: ScriptedDrain,
-  ): Pick<DrainWorkerParts, 'budget' | 'clock' | 'chance' | 'logger' | 'shapes' | 'makeDrain'> {
+  ): Pick<
+    DrainWorkerParts,
+    'budget' | 'catchUp' | 'clock' | 'chance' | 'logger' | 'shapes' | 'makeDrain'> {
     const shape = { encoder: new TextEncoder() };
     return {
       budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
+      catchUp: new LoopShare({ turnBytesMax: 1 << 15, restTurns: 0 }, { clock: this.clock }),
       clock: this.clock,
       chance: { fraction: () => 0.5, bytes: (n) => Buffer.alloc(n), uuid: () => '' },
       logger: silentLogger,

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import type { StoredRecord } from '../../src/bus/bus.ts';
 import { appId, drainId } from '../../src/core/ids.ts';
+import { LoopShare } from '../../src/core/loop-share.ts';
 import { decodeBooks, encodeBooks, newBooks, type Books } from '../../src/drains/drain-books.ts';
 import { frameId, type BatchEncoder } from '../../src/drains/batch-cutter.ts';
 import type { BatchShapes } from '../../src/drains/batch-shape.ts';
@@ -173,6 +174,7 @@ export class WorkerKit {
       {
         bus,
         budget: this.#budget,
+        catchUp: new LoopShare({ turnBytesMax: 1 << 15, restTurns: 0 }, { clock }),
         makeDrain: (events) => {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };

@@ -83,7 +83,7 @@ export class EmbeddedLog implements LogBus {
     this.partitions = options.partitions;
     this.#journal = opened.journal;
     this.checkpoints = opened.journal;
-    this.#scheduler = new ReadScheduler(options);
+    this.#scheduler = new ReadScheduler(options, parts);
     this.#indexes = new IndexCache(
       { bytesMax: options.indexCacheBytesMax },
       { ...parts, scheduler: this.#scheduler, onCorrupt: this.#corrupt },

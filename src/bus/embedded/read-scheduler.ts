@@ -1,6 +1,7 @@
+import type { Clock } from '../../core/clock.ts';
 import type { AppId } from '../../core/ids.ts';
+import { LoopShare } from '../../core/loop-share.ts';
 import { FairRing } from './fair-ring.ts';
-import { LoopShare } from './loop-share.ts';
 import type { Segment } from './segment.ts';
 import { planSweep, type Extent, type Share } from './sweep.ts';
 
@@ -22,8 +23,8 @@ export interface TaskResult<T> {
 const limits = { readBytesMax: 1024 * 1024, gapBytesMax: 16 * 1024 };
 /** What a flow may read before it is the turn of the next. */
 const quantumBytes = 64 * 1024;
-/** What is handed out in one turn of the event loop: a batch or two. */
-const turnBytesMax = 64 * 1024;
+/** What is handed out in one turn of the event loop: a batch or two. Whoever works on it rests himself. */
+const turn = { turnBytesMax: 64 * 1024, restTurns: 0 };
 /** Nothing more is read while so much waits to be handed out. */
 const aheadBytesMax = 4 * 1024 * 1024;
 
@@ -46,14 +47,12 @@ export class ReadScheduler {
   readonly #fetches = new Map<Segment, Set<Fetch>>();
   /** Read buffers that nobody uses now. What is read is copied out, so that it does not keep the rest in memory. */
   readonly #buffers: Buffer[] = [];
-  readonly #share = new LoopShare(
-    { bytesMax: turnBytesMax },
-    { released: () => this.#startReads() },
-  );
+  readonly #share: LoopShare;
   #reads = 0;
 
-  constructor(options: ReadSchedulerOptions) {
+  constructor(options: ReadSchedulerOptions, { clock }: { readonly clock: Clock }) {
     this.#options = options;
+    this.#share = new LoopShare(turn, { clock, released: () => this.#startReads() });
   }
 
   /** Resolves when it is the turn of so many bytes to be handed out: see {@link LoopShare}. */

@@ -6,8 +6,11 @@ import type { Books } from '../../../src/drains/drain-books.ts';
 import type { Drain, StreamEvents } from '../../../src/drains/drain.ts';
 import type { DrainMetrics } from '../../../src/drains/drain-metrics.ts';
 import { DrainNotices } from '../../../src/drains/drain-notices.ts';
-import { DrainWorker, type DrainWorkerOptions } from '../../../src/drains/drain-worker.ts';
-import type { QueueBudget } from '../../../src/drains/queue-budget.ts';
+import {
+  DrainWorker,
+  type DrainWorkerOptions,
+  type DrainWorkerParts,
+} from '../../../src/drains/drain-worker.ts';
 import type { FakeClock } from '../../support/fake-clock.ts';
 import type { SeededChance } from '../../support/seeded-chance.ts';
 import { silentLogger } from '../../support/silent-logger.ts';
@@ -21,6 +24,9 @@ export interface SimulatedDrainOptions extends DrainWorkerOptions {
   readonly isStream: boolean;
   readonly start: Books;
 }
+
+/** What the drains of one life share. */
+type SharedParts = Pick<DrainWorkerParts, 'budget' | 'catchUp'>;
 
 /** What the drain has to do with in all of its lives. */
 export interface DrainWorld {
@@ -71,15 +77,15 @@ export class SimulatedDrain {
   }
 
   /** The node goes up; the books that it finds are `isWhole` when they are the last that the worker wrote. */
-  starts(life: Life, budget: QueueBudget, { isWhole }: { isWhole: boolean }): void {
+  starts(life: Life, shared: SharedParts, { isWhole }: { isWhole: boolean }): void {
     const { journal } = this.#world;
     const books = journal.books(this.options.id) ?? this.options.start;
     this.model.starts(books, { isWhole: isWhole && !journal.isBehind(this.options.id) });
-    this.#worker = this.#makeWorker(life, budget, books);
+    this.#worker = this.#makeWorker(life, shared, books);
     this.#worker.start();
   }
 
-  #makeWorker(life: Life, budget: QueueBudget, books: Books): DrainWorker {
+  #makeWorker(life: Life, shared: SharedParts, books: Books): DrainWorker {
     const { random, log, journal, metrics } = this.#world;
     const clock = mortalClock(this.#world.clock, life);
     const bus = log.seenBy(life, () => journal.sync());
@@ -87,7 +93,7 @@ export class SimulatedDrain {
       this.options,
       {
         bus,
-        budget,
+        ...shared,
         clock,
         chance: random,
         logger: silentLogger,

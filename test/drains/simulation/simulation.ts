@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import type { StoredRecord } from '../../../src/bus/bus.ts';
 import { appId, drainId, type AppId } from '../../../src/core/ids.ts';
+import { LoopShare } from '../../../src/core/loop-share.ts';
 import { auditBooks } from '../../../src/drains/drain-audit.ts';
 import { newBooks } from '../../../src/drains/drain-books.ts';
 import { DrainMetrics } from '../../../src/drains/drain-metrics.ts';
@@ -158,7 +159,10 @@ export class Simulation {
     const queuesBytesMax = this.#random.pick([1500, 10_000, 1 << 20]);
     const short = (): void => void this.seen.memoryShortages++;
     this.#budget = new WatchedBudget(queuesBytesMax, short);
-    for (const drain of this.#drains) drain.starts(life, this.#budget, { isWhole });
+    const turnBytesMax = this.#random.pick([500, 1 << 20]);
+    const catchUp = new LoopShare({ turnBytesMax, restTurns: 1 }, { clock: this.#clock });
+    const shared = { budget: this.#budget, catchUp };
+    for (const drain of this.#drains) drain.starts(life, shared, { isWhole });
   }
 
   async #append(app: AppId): Promise<void> {
