@@ -15,8 +15,13 @@ export interface LoopShareParts {
 
 interface Waiting {
   readonly bytes: number;
+  /** What is left of them to wait for. */
+  bytesLeft: number;
   readonly resolve: () => void;
 }
+
+/** What brings a piece nearer to its turn each time round: who asks for more waits longer. */
+const quantumBytes = 16 * 1024;
 
 /**
  * How much of the event loop bulk work may have. Each piece keeps its owner busy until it is sent on: where a
@@ -45,8 +50,8 @@ export class LoopShare {
   }
 
   /**
-   * Resolves in the turn that has room for it, in the order of asking; whatever its size, each turn takes one.
-   * Resolves at once when `signal` aborts.
+   * Resolves in the turn that has room for it, fairly by bytes (deficit round robin), else in the order of asking;
+   * whatever its size, each turn takes one. Resolves at once when `signal` aborts.
    */
   take(bytes: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.resolve();
@@ -55,7 +60,7 @@ export class LoopShare {
       return Promise.resolve();
     }
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    const waiting = { bytes, resolve: () => resolve(undefined) };
+    const waiting = { bytes, bytesLeft: bytes, resolve: () => resolve(undefined) };
     this.#waiting.add(waiting);
     this.#waitingBytes += bytes;
     if (!signal) return promise;
@@ -87,6 +92,13 @@ export class LoopShare {
     this.#givenBytes = 0;
     for (const waiting of this.#waiting) {
       if (this.#givenBytes >= this.#options.turnBytesMax) return;
+      if (waiting.bytesLeft > quantumBytes) {
+        waiting.bytesLeft -= quantumBytes;
+        // To the end of the line, which this loop comes to again.
+        this.#waiting.delete(waiting);
+        this.#waiting.add(waiting);
+        continue;
+      }
       this.#give(waiting.bytes);
       this.#release(waiting);
     }

@@ -50,6 +50,25 @@ test('what is larger than a turn has one of its own', async () => {
   expect(out).toEqual([0, 1, 2]);
 });
 
+test('who asks for more waits longer: it is fair by bytes', async () => {
+  const kib = 1024;
+  const share = new LoopShare({ turnBytesMax: 1, restTurns: 0 }, { clock: new SteppedClock() });
+  const got = { small: 0, large: 0 };
+  const stop = new AbortController();
+  const ask = async (who: keyof typeof got, bytes: number): Promise<void> => {
+    while (!stop.signal.aborted) {
+      await share.take(bytes, stop.signal);
+      got[who] += bytes;
+    }
+  };
+  const asking = [ask('large', 128 * kib), ask('small', 16 * kib), ask('small', 16 * kib)];
+  while (got.large < 4096 * kib) await turn();
+  stop.abort();
+  await Promise.all(asking);
+  // Of two small ones each has as much as the large one.
+  expect(got.small / got.large / 2).toBeCloseTo(1, 0.5);
+});
+
 test('who comes when nobody waits is not kept', async () => {
   const share = shareOf({});
   let isOut = false;
