@@ -11,7 +11,7 @@ import { isDeviceFailure, isNoSpace } from './disk-errors.ts';
 import { writeIndex, type IndexCache } from './index-cache.ts';
 import { createSegment, type Segment } from './segment.ts';
 import { encodeEnvelope, type SegmentHeader } from './segment-format.ts';
-import { IndexBuilder } from './segment-index.ts';
+import { IndexBuilder } from './index-builder.ts';
 import type { Storage } from './storage.ts';
 
 export interface PartitionLogOptions extends AppendQueueOptions {

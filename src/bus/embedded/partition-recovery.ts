@@ -13,7 +13,7 @@ import {
   envelopedBytesMin,
   segmentHeaderBytes,
 } from './segment-format.ts';
-import { IndexBuilder } from './segment-index.ts';
+import { IndexBuilder } from './index-builder.ts';
 import type { ScanResult } from './segment-scan.ts';
 import type { RecoveredPartition } from './partition-log.ts';
 import type { Storage } from './storage.ts';
