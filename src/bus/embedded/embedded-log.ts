@@ -6,7 +6,7 @@ import type { Logger } from '../../core/logger.ts';
 import { partitionOf } from '../../core/partition.ts';
 import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
-import type { Bound, CheckpointStore, Entry, LogBus, Page } from '../bus.ts';
+import type { Bound, CheckpointStore, LogBus, Page } from '../bus.ts';
 import type { StoredRecord, Subscription, SubscriptionHandlers, Weight } from '../bus.ts';
 import { Subscribers } from '../subscribers.ts';
 import type { AppHeads } from './app-heads.ts';
@@ -21,8 +21,8 @@ import { LogLife } from './log-life.ts';
 import type { LogRetentionOptions } from './log-retention.ts';
 import { LogUpkeep } from './log-upkeep.ts';
 import { openPartition } from './partition.ts';
+import { headEntries } from './partition-checkpoint.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { headEntries, headsKey } from './partition-recovery.ts';
 import { ReadScheduler } from './read-scheduler.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentReader } from './segment-reader.ts';
@@ -262,8 +262,7 @@ export class EmbeddedLog implements LogBus {
   }
 
   #sealed(partition: number, segment: Segment, heads: AppHeads): void {
-    const entries = segment.active ? headEntries(heads, segment.active) : new Map<string, Entry>();
-    entries.set(headsKey, { through: segment.base + 1 });
+    const entries = headEntries(heads, segment.active?.apps() ?? [], segment.base + 1);
     void this.#life.append(partition, entries).catch(() => undefined);
     this.#upkeep.sealed();
   }

@@ -1,7 +1,7 @@
 import type { Entry } from '../bus.ts';
 import { damagedKey, type CheckpointJournal } from './checkpoint-journal.ts';
+import { endEntries } from './partition-checkpoint.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { endKey } from './partition-recovery.ts';
 
 const lifeKey = 'life';
 
@@ -57,7 +57,7 @@ export class LogLife {
 
   /** Notes an orderly close; the journal's own close makes it durable. */
   async end(logs: readonly PartitionLog[]): Promise<void> {
-    for (const log of logs) await this.append(log.partition, new Map([[endKey, endOf(log)]]));
+    for (const log of logs) await this.append(log.partition, endEntries(log));
     // What `closed` vouches for is durable before it is written.
     await this.#journal.sync();
     await this.#note({ closed: true });
@@ -66,13 +66,4 @@ export class LogLife {
   #note({ closed }: { readonly closed: boolean }): Promise<void> {
     return this.append(0, new Map([[lifeKey, { epoch: this.epoch, closed }]]));
   }
-}
-
-/** What an orderly close knows of the end of a partition. */
-function endOf(log: PartitionLog): Entry {
-  const heads = [...(log.segments.at(-1)?.active?.apps() ?? [])].map((app) => {
-    const { seq, previous } = log.heads.peek(app);
-    return [app, seq, previous?.offset ?? -1];
-  });
-  return { next: log.headOffset, heads };
 }
