@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Registry as MetricsRegistry } from 'prom-client';
 import { registerProcessMetrics } from './admin/admin-metrics.ts';
@@ -17,22 +16,19 @@ import type { Mailer } from './controller/mail/mailer.ts';
 import { OutboxMailer } from './controller/mail/outbox-mailer.ts';
 import { systemChance } from './core/chance.ts';
 import { systemClock, type Clock } from './core/clock.ts';
-import { ConfigError } from './core/errors.ts';
 import type { AppId } from './core/ids.ts';
 import { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
 import { formatPosition } from './core/position.ts';
 import type { Service } from './core/service.ts';
 import { createDrainEvents, createDrains, urlPolicy } from './create-drains.ts';
+import { createSyslogDoors } from './create-syslog-doors.ts';
 import { openPatiently } from './disk-patience.ts';
 import { DrainGate } from './drains/drain-gate.ts';
 import type { DrainManager } from './drains/drain-manager.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { IngestMetrics } from './ingest/ingest-metrics.ts';
-import type { SyslogIntake } from './ingest/syslog/syslog-intake.ts';
-import { SyslogMetrics } from './ingest/syslog/syslog-metrics.ts';
-import { SyslogServer } from './ingest/syslog/syslog-server.ts';
 import { PublicServer } from './public-server.ts';
 import { openKeyRing, type KeyRing } from './registry/key-ring.ts';
 import type { Registry } from './registry/registry.ts';
@@ -187,8 +183,11 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
       await ingest.close(AbortSignal.any([signal, own.signal])).finally(cancel);
     },
   });
-
-  const syslogDoors = await openSyslogDoors(config, common, ingest.syslog, lifecycle);
+  const syslogDoors = lifecycle.add(
+    'syslog doors',
+    await createSyslogDoors(config, { ...common, intake: ingest.syslog }),
+  );
+  const syslogUrls = await syslogDoors.listen();
 
   door.open({ logs: ingest.handler, api: controller });
   readiness.set('log', bus);
@@ -197,7 +196,7 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   return {
     publicUrl: doorUrl,
     adminUrl: admin.url,
-    syslogUrls: syslogDoors,
+    syslogUrls,
     firstStart,
     close: (signal) => {
       readiness.set('stop', { problem: () => 'stopping' });
@@ -228,47 +227,6 @@ async function openEgress(config: Config, common: Common): Promise<Egress> {
   const { egress } = config.drains;
   const extra = egress.caFile === undefined ? {} : { extraPem: await readCaFile(egress.caFile) };
   return createEgress({ ...egress, ...extra }, { ...common, registry: common.metricsRegistry });
-}
-
-async function readPem(name: string, file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new ConfigError([`${name} cannot be read (${code ?? 'error'}): ${file}`]);
-  }
-}
-
-/** @returns the URLs of the doors. They are shut before what is behind them. */
-async function openSyslogDoors(
-  config: Config,
-  common: Common,
-  intake: SyslogIntake,
-  lifecycle: Lifecycle,
-): Promise<readonly string[]> {
-  const { listen, tls, ...bounds } = config.ingest.syslog;
-  const options = { ...bounds, messageBytesMax: config.ingest.messageBytesMax };
-  const metrics = new SyslogMetrics(common.metricsRegistry);
-  const parts = { ...common, intake, metrics };
-  const doors: SyslogServer[] = [];
-  if (listen) doors.push(new SyslogServer({ ...options, listen, tls: undefined }, parts));
-  if (tls) {
-    const cert = await readPem('SPILLWAY_SYSLOG_TLS_CERT_FILE', tls.certFile);
-    const key = await readPem('SPILLWAY_SYSLOG_TLS_KEY_FILE', tls.keyFile);
-    const tlsOptions = { ...options, listen: tls.listen, tls: { cert, key } };
-    try {
-      doors.push(new SyslogServer(tlsOptions, parts));
-    } catch (error) {
-      const { message } = error as Error;
-      throw new ConfigError([
-        `SPILLWAY_SYSLOG_TLS_CERT_FILE and SPILLWAY_SYSLOG_TLS_KEY_FILE are no certificate and its key: ${message}`,
-      ]);
-    }
-  }
-  lifecycle.add('syslog doors', {
-    close: async (signal) => void (await Promise.all(doors.map((door) => door.close(signal)))),
-  });
-  return Promise.all(doors.map((door) => door.listen()));
 }
 
 async function createMailer(config: Config, common: Common): Promise<Mailer> {

@@ -1,3 +1,4 @@
+import { kib, mib } from './units.ts';
 import {
   byteSize,
   duration,
@@ -22,9 +23,6 @@ export interface Variable<T = unknown> {
   readonly fallback: { readonly text: string } | { readonly words: string };
   readonly parse: ValueParser<T>;
 }
-
-const kib = 1024;
-const mib = 1024 * kib;
 
 function withDefault<T>(
   name: string,

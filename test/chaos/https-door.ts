@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer } from 'node:https';
+import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
+import { DoorServer } from './door-server.ts';
 import type { DrainLedger } from './drain-ledger.ts';
 import type { ModeHits, ReceiverMode } from './receiver-mode.ts';
 
@@ -20,23 +20,17 @@ export class HttpsDoor {
   readonly #parts: DoorParts;
   /** Before each answer, also while all is well. */
   readonly #answerMs: number;
-  readonly #sockets = new Set<Socket>();
-  #server: Server;
-  #port = 0;
+  readonly #server = new DoorServer(() => this.#create());
   #mode: ReceiverMode = 'up';
   #failures = 0;
 
   constructor(parts: DoorParts, answerMs: number) {
     this.#parts = parts;
     this.#answerMs = answerMs;
-    this.#server = this.#create();
   }
 
-  async listen(): Promise<number> {
-    this.#server.listen(this.#port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port;
-    return this.#port;
+  listen(): Promise<number> {
+    return this.#server.listen();
   }
 
   async setMode(mode: ReceiverMode): Promise<void> {
@@ -44,23 +38,15 @@ export class HttpsDoor {
     this.#mode = mode;
     if (mode === 'down' && !wasDown) {
       this.#server.close();
-      for (const socket of this.#sockets) socket.resetAndDestroy();
+      this.#server.resetAll();
       this.#parts.hits.down++;
     }
-    if (mode !== 'down' && wasDown) {
-      this.#server = this.#create();
-      await this.listen();
-    }
+    if (mode !== 'down' && wasDown) await this.listen();
   }
 
   #create(): Server {
     const server = createServer(this.#parts.credentials, (req, res) => void this.#serve(req, res));
     server.keepAliveTimeout = 60_000;
-    server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on('close', () => this.#sockets.delete(socket)).on('error', () => undefined);
-    });
-    server.on('tlsClientError', () => undefined);
     return server;
   }
 
@@ -116,7 +102,7 @@ export class HttpsDoor {
 
   #reset(req: IncomingMessage): void {
     const { remotePort } = req.socket;
-    for (const socket of this.#sockets) {
+    for (const socket of this.#server.carriers) {
       if (socket.remotePort === remotePort) socket.resetAndDestroy();
     }
   }

@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { DoorServer } from './door-server.ts';
 import { frameAt } from './drain-ledger.ts';
 import type { DoorParts } from './https-door.ts';
 import type { ReceiverMode } from './receiver-mode.ts';
@@ -12,24 +11,17 @@ import type { ReceiverMode } from './receiver-mode.ts';
  */
 export class SyslogDoor {
   readonly #parts: DoorParts;
-  /** The TCP connections below TLS. */
-  readonly #carriers = new Set<Socket>();
+  readonly #server = new DoorServer(() => this.#create());
   /** Oldest first; only that one is read. */
   readonly #streams = new Set<TLSSocket>();
-  #server: Server;
-  #port = 0;
   #mode: ReceiverMode = 'up';
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
-    this.#server = this.#create();
   }
 
-  async listen(): Promise<number> {
-    this.#server.listen(this.#port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port;
-    return this.#port;
+  listen(): Promise<number> {
+    return this.#server.listen();
   }
 
   async setMode(mode: ReceiverMode): Promise<void> {
@@ -44,20 +36,11 @@ export class SyslogDoor {
     if (mode === 'hanging') {
       for (const stream of this.#streams) this.#hang(stream);
     } else this.#readOldest();
-    if (mode !== 'down' && wasDown) {
-      this.#server = this.#create();
-      await this.listen();
-    }
+    if (mode !== 'down' && wasDown) await this.listen();
   }
 
   #create(): Server {
-    const server = createServer(this.#parts.credentials, (stream) => this.#serve(stream));
-    server.on('connection', (socket: Socket) => {
-      this.#carriers.add(socket);
-      socket.on('close', () => this.#carriers.delete(socket)).on('error', () => undefined);
-    });
-    server.on('tlsClientError', () => undefined);
-    return server;
+    return createServer(this.#parts.credentials, (stream) => this.#serve(stream));
   }
 
   #serve(stream: TLSSocket): void {
@@ -105,10 +88,8 @@ export class SyslogDoor {
   }
 
   #resetAll(): void {
-    for (const socket of this.#carriers) {
-      this.#parts.hits.resetting++;
-      socket.resetAndDestroy();
-    }
+    this.#parts.hits.resetting += this.#server.carriers.size;
+    this.#server.resetAll();
   }
 
   #hang(stream: TLSSocket): void {

@@ -10,6 +10,7 @@ import type { Registry } from '../../src/registry/registry.ts';
 import { secretHash } from '../../src/registry/secret-hash.ts';
 import { openSqlRegistry } from '../../src/registry/sql/sql-registry.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { registryOptions } from '../support/registry-options.ts';
 import { SeededChance } from '../support/seeded-chance.ts';
 import { silentLogger as logger } from '../support/silent-logger.ts';
 
@@ -17,16 +18,7 @@ import { silentLogger as logger } from '../support/silent-logger.ts';
 const cases = Number(process.env['SPILLWAY_CORRUPTIONS'] ?? 100);
 const apps = 12;
 
-const options = {
-  busyMsMax: 1000,
-  apiKeysPerUserMax: 10,
-  sshKeysPerUserMax: 10,
-  codeAttemptsMax: 5,
-  appsPerUserMax: 100,
-  permissionsPerAppMax: 10,
-  logTokensPerAppMax: 10,
-  drainsPerAppMax: 5,
-};
+const options = { ...registryOptions, appsPerUserMax: 100 };
 
 /** What a sound registry says. */
 interface Truth {

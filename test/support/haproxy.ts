@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
+import { canConnect } from './can-connect.ts';
 import type { Credentials } from './certificates.ts';
 import { hasCommand } from './needs.ts';
 import { eventually } from './spillway-process.ts';
@@ -74,15 +74,4 @@ frontend drains
 backend receivers
   server one 127.0.0.1:${receiverPort}
 `;
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -218,7 +218,8 @@ export class ManagerKit {
     drain: ScriptedDrain,
   ): Pick<
     DrainWorkerParts,
-    'budget' | 'catchUp' | 'clock' | 'chance' | 'logger' | 'shapes' | 'makeDrain'> {
+    'budget' | 'catchUp' | 'clock' | 'chance' | 'logger' | 'shapes' | 'makeDrain'
+  > {
     const shape = { encoder: new TextEncoder() };
     return {
       budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),

@@ -2,8 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
+import { canConnect } from './can-connect.ts';
 import { hasCommand } from './needs.ts';
 import { eventually } from './spillway-process.ts';
 
@@ -11,6 +11,18 @@ export const hasRsyslog =
   hasCommand('rsyslogd') && existsSync('/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so')
     ? true
     : hasCommand('rsyslogd') && hasCommand('dpkg') && existsSync('/usr/lib/rsyslog/lmnsd_gtls.so');
+
+export interface RsyslogOptions {
+  readonly directory: string;
+  readonly port: number;
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Peers without a valid certificate are refused. */
+  readonly wantsClients?: boolean;
+  /** Its own, 8 KiB, when it is null. */
+  readonly maxMessageSize?: string | null;
+}
 
 /** A real rsyslog that takes octet-counted syslog over TLS and writes each message's text to a file. */
 export class Rsyslog {
@@ -23,17 +35,7 @@ export class Rsyslog {
     this.port = port;
   }
 
-  static async start(options: {
-    directory: string;
-    port: number;
-    caFile: string;
-    certFile: string;
-    keyFile: string;
-    /** Peers without a valid certificate are refused. */
-    wantsClients?: boolean;
-    /** Its own, 8 KiB, when it is null. */
-    maxMessageSize?: string | null;
-  }): Promise<Rsyslog> {
+  static async start(options: RsyslogOptions): Promise<Rsyslog> {
     const rsyslog = new Rsyslog(options.directory, options.port);
     await writeFile(join(options.directory, 'rsyslog.conf'), configuration(options));
     await rsyslog.restart();
@@ -72,15 +74,7 @@ export class Rsyslog {
   }
 }
 
-function configuration(options: {
-  directory: string;
-  port: number;
-  caFile: string;
-  certFile: string;
-  keyFile: string;
-  wantsClients?: boolean;
-  maxMessageSize?: string | null;
-}): string {
+function configuration(options: RsyslogOptions): string {
   const { wantsClients = false, maxMessageSize = '64k' } = options;
   return `
 global(
@@ -99,15 +93,4 @@ ruleset(name="receive") {
   action(type="omfile" file="${join(options.directory, 'received.log')}" template="text" flushOnTXEnd="on" asyncWriting="off")
 }
 `;
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
+import { canConnect } from './can-connect.ts';
 import { eventually } from './spillway-process.ts';
 import { killSyslogNg, spawnSyslogNg } from './syslog-ng-program.ts';
 
@@ -31,15 +31,4 @@ export class SyslogNg implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return killSyslogNg(this.#child);
   }
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      done(true);
-    });
-    socket.once('error', () => done(false));
-  });
 }

@@ -6,24 +6,29 @@ import type { Logger } from '../../core/logger.ts';
 import { partitionOf } from '../../core/partition.ts';
 import type { Position } from '../../core/position.ts';
 import type { LogRecord } from '../../core/record.ts';
-import type { Bound, CheckpointStore, Entry, LogBus, Page } from '../bus.ts';
+import type { Bound, CheckpointStore, LogBus, Page } from '../bus.ts';
 import type { StoredRecord, Subscription, SubscriptionHandlers, Weight } from '../bus.ts';
 import { Subscribers } from '../subscribers.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { BusMetrics } from './bus-metrics.ts';
-import { CheckpointJournal, damagedKey } from './checkpoint-journal.ts';
+import { CheckpointJournal } from './checkpoint-journal.ts';
+import { CorruptPlaces } from './corrupt-places.ts';
 import { isNoSpace } from './disk-errors.ts';
+import type { DiskSpaceOptions } from './disk-space.ts';
 import { IndexCache } from './index-cache.ts';
-import { logDirectory, openLogIdentity, type LogIdentity } from './log-identity.ts';
-import { LogRetention, type LogRetentionOptions } from './log-retention.ts';
-import { PartitionLog } from './partition-log.ts';
-import { endKey, headEntries, headsKey, recoverPartition } from './partition-recovery.ts';
+import { openLogIdentity, type LogIdentity } from './log-identity.ts';
+import { LogLife } from './log-life.ts';
+import type { LogRetentionOptions } from './log-retention.ts';
+import { LogUpkeep } from './log-upkeep.ts';
+import { openPartition } from './partition.ts';
+import { headEntries } from './partition-checkpoint.ts';
+import type { PartitionLog } from './partition-log.ts';
 import { ReadScheduler } from './read-scheduler.ts';
 import type { Segment } from './segment.ts';
-import { SegmentReader } from './segment-reader.ts';
+import type { SegmentReader } from './segment-reader.ts';
 import type { Storage } from './storage.ts';
 
-export interface EmbeddedLogOptions extends LogRetentionOptions {
+export interface EmbeddedLogOptions extends LogRetentionOptions, DiskSpaceOptions {
   /** Partitions of a new log; an existing log must have as many. */
   readonly partitions: number;
   readonly segmentBytes: number;
@@ -31,8 +36,6 @@ export interface EmbeddedLogOptions extends LogRetentionOptions {
   readonly commitBytesMax: number;
   readonly readsMax: number;
   readonly indexCacheBytesMax: number;
-  /** Below this much free space no more lines are taken, so that checkpoints still can be written. */
-  readonly freeBytesMin: number;
   readonly checkpointSyncMs: number;
   readonly checkpointCompactBytesMin: number;
 }
@@ -47,12 +50,6 @@ export interface EmbeddedLogParts {
   readonly onFatal: (error: unknown) => void;
 }
 
-const spaceCheckMs = 1000;
-const retentionCheckMs = 60_000;
-const lifeKey = 'life';
-/** So many corrupt places are told apart; more of them are counted each time they are met. */
-const corruptPlacesMax = 100_000;
-
 /** The default engine: the log of one process in segment files below one directory. */
 export class EmbeddedLog implements LogBus {
   readonly logId: string;
@@ -66,16 +63,15 @@ export class EmbeddedLog implements LogBus {
   readonly #logs: PartitionLog[] = [];
   readonly #readers: SegmentReader[] = [];
   readonly #subscribers: Subscribers;
-  readonly #epoch: number;
-  readonly #timers: (() => void)[] = [];
-  readonly #corruptPlaces = new Set<string>();
-  readonly #retention: LogRetention;
+  readonly #life: LogLife;
+  readonly #corruptPlaces: CorruptPlaces;
+  readonly #upkeep: LogUpkeep;
   #failure: unknown;
 
   private constructor(
     options: EmbeddedLogOptions,
     parts: EmbeddedLogParts,
-    opened: { logId: string; journal: CheckpointJournal; epoch: number },
+    opened: { logId: string; journal: CheckpointJournal; life: LogLife },
   ) {
     this.#options = options;
     this.#parts = parts;
@@ -83,14 +79,15 @@ export class EmbeddedLog implements LogBus {
     this.partitions = options.partitions;
     this.#journal = opened.journal;
     this.checkpoints = opened.journal;
+    this.#corruptPlaces = new CorruptPlaces(parts);
     this.#scheduler = new ReadScheduler(options, parts);
     this.#indexes = new IndexCache(
       { bytesMax: options.indexCacheBytesMax },
       { ...parts, scheduler: this.#scheduler, onCorrupt: this.#corrupt },
     );
-    this.#epoch = opened.epoch;
-    this.#subscribers = new Subscribers(options.partitions, opened.epoch);
-    this.#retention = new LogRetention(options, {
+    this.#life = opened.life;
+    this.#subscribers = new Subscribers(options.partitions, opened.life.epoch);
+    this.#upkeep = new LogUpkeep(options, {
       ...parts,
       indexes: this.#indexes,
       checkpoints: this.checkpoints,
@@ -119,15 +116,13 @@ export class EmbeddedLog implements LogBus {
     );
     let log: EmbeddedLog | undefined = undefined;
     try {
-      const life = (await journal.load(0)).get(lifeKey);
-      const epoch = Number(life?.['epoch'] ?? 0) + 1;
-      log = new EmbeddedLog(options, parts, { ...identity, journal, epoch });
-      await journal.append(0, epoch, new Map([[lifeKey, { epoch, closed: false }]]));
-      await log.#recover(identity, life?.['closed'] === true);
+      const life = await LogLife.begin(journal);
+      log = new EmbeddedLog(options, parts, { ...identity, journal, life });
+      await log.#recover(identity);
       await journal.sync();
-      await log.#checkSpace();
+      await log.#upkeep.space.check();
       parts.metrics.watch(() => opened?.bytes ?? 0);
-      log.#startTimers();
+      log.#upkeep.start();
       opened = log;
       return log;
     } catch (error) {
@@ -199,7 +194,7 @@ export class EmbeddedLog implements LogBus {
 
   problem(): string | undefined {
     if (this.#failure !== undefined) return 'the disk failed';
-    return this.#logs.some((log) => log.full) ? 'no space left for the log' : undefined;
+    return this.#upkeep.space.isFull ? 'no space left for the log' : undefined;
   }
 
   /** Bytes of the log on disk, all partitions. */
@@ -208,14 +203,14 @@ export class EmbeddedLog implements LogBus {
   }
 
   async close(): Promise<void> {
-    for (const stop of this.#timers) stop();
+    this.#upkeep.stop();
     this.#subscribers.close();
     for (const log of this.#logs) await log.whenWritten();
     // The last seal may have asked for it.
-    await this.#retention.whenIdle();
+    await this.#upkeep.whenIdle();
     for (const log of this.#logs) await log.close();
     try {
-      if (this.#failure === undefined) await this.#noteEnd();
+      if (this.#failure === undefined) await this.#life.end(this.#logs);
       await this.#journal.close();
     } catch (error) {
       await this.#journal.abandon();
@@ -225,16 +220,6 @@ export class EmbeddedLog implements LogBus {
     }
   }
 
-  async #noteEnd(): Promise<void> {
-    for (const log of this.#logs) {
-      await this.#journal.append(log.partition, this.#epoch, new Map([[endKey, endOf(log)]]));
-    }
-    // What `closed` vouches for is durable before it is written.
-    await this.#journal.sync();
-    const life = { epoch: this.#epoch, closed: true };
-    await this.#journal.append(0, this.#epoch, new Map([[lifeKey, life]]));
-  }
-
   /** Gives up what an opening that failed has opened; the journal is the caller's. */
   async #abandon(): Promise<void> {
     for (const log of this.#logs) await log.close();
@@ -242,105 +227,47 @@ export class EmbeddedLog implements LogBus {
 
   /** Drops what retention no longer keeps. */
   retain(by: { readonly age: boolean }): Promise<void> {
-    return this.#retention.run(by);
+    return this.#upkeep.retain(by);
   }
 
   checkpointFailed(error: unknown): void {
-    if (isNoSpace(error)) for (const log of this.#logs) log.full = true;
+    if (isNoSpace(error)) this.#upkeep.space.ranOut();
     else this.#fail(error);
   }
 
-  /** Each place counts once, however often it is met. */
-  readonly #corrupt = (path: string, fileAt: number): void => {
-    const place = `${path} ${fileAt}`;
-    if (this.#corruptPlaces.has(place)) return;
-    if (this.#corruptPlaces.size < corruptPlacesMax) this.#corruptPlaces.add(place);
-    this.#parts.metrics.corrupt();
-    this.#parts.logger.error({ path, fileAt }, 'log.record_unreadable');
-  };
-
-  async #recover(identity: LogIdentity, wasClosed: boolean): Promise<void> {
-    const { storage, logger, clock, metrics } = this.#parts;
-    const isCheckpointDamaged = (await this.#journal.load(0)).has(damagedKey);
+  async #recover(identity: LogIdentity): Promise<void> {
+    const { wasClosed, isCheckpointDamaged } = this.#life;
     for (let partition = 0; partition < this.partitions; partition++) {
-      const place = { ...identity, partition, directory: directoryOf(partition) };
-      const recovered = await recoverPartition(
-        { ...place, wasClosed, isCheckpointDamaged },
+      const { log, reader } = await openPartition(
+        { ...this.#options, ...identity, partition, wasClosed, isCheckpointDamaged },
         {
-          storage,
-          logger,
-          onCorrupt: this.#corrupt,
-          indexes: this.#indexes,
-          checkpoint: await this.#journal.load(partition),
-          keep: async (entries) => {
-            await this.#journal.append(partition, this.#epoch, entries);
-            await this.#journal.sync();
-          },
-        },
-      );
-      const log = new PartitionLog(
-        { ...this.#options, ...place },
-        {
-          storage,
-          clock,
-          logger,
-          indexes: this.#indexes,
-          publish: (records: readonly StoredRecord[]) =>
-            this.#subscribers.publish(partition, records),
-          sealed: (segment, heads) => this.#sealed(partition, segment, heads),
-          committed: (facts) => metrics.committed(facts),
-          failed: (error) => this.#fail(error),
-        },
-        recovered,
-      );
-      this.#logs.push(log);
-      this.#readers.push(
-        new SegmentReader({
-          source: log,
+          ...this.#parts,
           indexes: this.#indexes,
           scheduler: this.#scheduler,
           onCorrupt: this.#corrupt,
-        }),
+          checkpoint: await this.#journal.load(partition),
+          keep: (entries) => this.#life.keep(partition, entries),
+          publish: (records: readonly StoredRecord[]) =>
+            this.#subscribers.publish(partition, records),
+          sealed: (segment, heads) => this.#sealed(partition, segment, heads),
+          committed: (facts) => this.#parts.metrics.committed(facts),
+          failed: (error) => this.#fail(error),
+        },
       );
+      this.#logs.push(log);
+      this.#readers.push(reader);
     }
     // What was missing has been made again from the segments, and is durable.
-    if (isCheckpointDamaged) {
-      await this.#journal.append(0, this.#epoch, new Map([[damagedKey, null]]));
-    }
-  }
-
-  #startTimers(): void {
-    const { clock } = this.#parts;
-    const failed = (error: unknown): void =>
-      this.#parts.logger.error({ err: error }, 'log.upkeep_failed');
-    this.#timers.push(
-      clock.every(spaceCheckMs, () => void this.#checkSpace().catch(failed)),
-      clock.every(retentionCheckMs, () => void this.retain({ age: true }).catch(failed)),
-    );
-  }
-
-  /** The end of a full disk as well as its beginning is noticed here. */
-  async #checkSpace(): Promise<void> {
-    const isFull = (await this.#parts.storage.freeBytes()) < this.#options.freeBytesMin;
-    const wasFull = this.#logs.some((log) => log.full);
-    for (const log of this.#logs) log.full = isFull;
-    if (isFull !== wasFull) {
-      this.#parts.logger.warn(
-        { freeBytesMin: this.#options.freeBytesMin },
-        isFull ? 'log.full' : 'log.has_space',
-      );
-    }
-    if (isFull && !wasFull) await this.retain({ age: false });
+    if (isCheckpointDamaged) await this.#life.healed();
   }
 
   #sealed(partition: number, segment: Segment, heads: AppHeads): void {
-    const entries = segment.active ? headEntries(heads, segment.active) : new Map<string, Entry>();
-    entries.set(headsKey, { through: segment.base + 1 });
-    void this.checkpoints.append(partition, this.#epoch, entries).catch(() => undefined);
-    this.retain({ age: false }).catch((error: unknown) =>
-      this.#parts.logger.error({ err: error }, 'log.upkeep_failed'),
-    );
+    const entries = headEntries(heads, segment.active?.apps() ?? [], segment.base + 1);
+    void this.#life.append(partition, entries).catch(() => undefined);
+    this.#upkeep.sealed();
   }
+
+  readonly #corrupt = (path: string, fileAt: number): void => this.#corruptPlaces.add(path, fileAt);
 
   #fail(error: unknown): void {
     this.#failure ??= error;
@@ -358,17 +285,4 @@ export class EmbeddedLog implements LogBus {
     if (!reader) throw new AppError('INVARIANT', `no partition ${partition}`);
     return reader;
   }
-}
-
-function directoryOf(partition: number): string {
-  return `${logDirectory}/${partition}`;
-}
-
-/** What an orderly close knows of the end of a partition. */
-function endOf(log: PartitionLog): Entry {
-  const heads = [...(log.segments.at(-1)?.active?.apps() ?? [])].map((app) => {
-    const { seq, previous } = log.heads.peek(app);
-    return [app, seq, previous?.offset ?? -1];
-  });
-  return { next: log.headOffset, heads };
 }

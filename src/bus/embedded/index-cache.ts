@@ -5,14 +5,10 @@ import { indexPath, writeDraft, type Segment } from './segment.ts';
 import type { ReadFlow, ReadScheduler } from './read-scheduler.ts';
 import type { Envelope } from './segment-format.ts';
 import { scanSegment, type ReadBytes, type ScanResult } from './segment-scan.ts';
-import {
-  decodeIndexHeader,
-  IndexBuilder,
-  indexHeaderBytes,
-  LoadedIndex,
-  type IndexHeader,
-  type SegmentIndex,
-} from './segment-index.ts';
+import { IndexBuilder } from './index-builder.ts';
+import { decodeIndexHeader, indexHeaderBytes, type IndexHeader } from './index-format.ts';
+import { LoadedIndex } from './loaded-index.ts';
+import type { SegmentIndex } from './segment-index.ts';
 import type { AppHeads } from './app-heads.ts';
 import type { Position } from '../../core/position.ts';
 import type { Storage } from './storage.ts';

@@ -8,26 +8,16 @@ import type { StoredRecord } from '../bus.ts';
 import { AppendQueue, type Append, type AppendQueueOptions } from './append-queue.ts';
 import type { AppHead, AppHeads } from './app-heads.ts';
 import { isDeviceFailure, isNoSpace } from './disk-errors.ts';
-import { writeIndex, type IndexCache } from './index-cache.ts';
-import { createSegment, type Segment } from './segment.ts';
-import { encodeEnvelope, type SegmentHeader } from './segment-format.ts';
-import { IndexBuilder } from './segment-index.ts';
-import type { Storage } from './storage.ts';
+import type { IndexBuilder } from './index-builder.ts';
+import type { Segment } from './segment.ts';
+import { SegmentChain, type SegmentChainOptions, type SegmentChainParts } from './segment-chain.ts';
+import { encodeEnvelope } from './segment-format.ts';
 
-export interface PartitionLogOptions extends AppendQueueOptions {
-  readonly logId: string;
-  readonly partition: number;
-  readonly salt: number;
-  readonly directory: string;
-  /** A segment is sealed once it is this long. */
-  readonly segmentBytes: number;
-}
+export interface PartitionLogOptions extends AppendQueueOptions, SegmentChainOptions {}
 
-export interface PartitionLogParts {
-  readonly storage: Storage;
+export interface PartitionLogParts extends Omit<SegmentChainParts, 'sealed'> {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly indexes: IndexCache;
   /** Hands durable records to subscribers, in order. */
   readonly publish: (records: readonly StoredRecord[]) => void;
   /** A segment has been sealed: the apps in it and their heads become a checkpoint. */
@@ -63,7 +53,6 @@ interface Encoded {
 export class PartitionLog {
   readonly logId: string;
   readonly partition: number;
-  readonly segments: Segment[];
   readonly heads: AppHeads;
   /** Offset after the last durable record. */
   headOffset: number;
@@ -71,20 +60,13 @@ export class PartitionLog {
   full = false;
   readonly #options: PartitionLogOptions;
   readonly #parts: PartitionLogParts;
-  #active: IndexBuilder;
   /** Heads of the apps in the group that is being written. Nobody sees them before it is durable. */
   readonly #ahead = new Map<AppId, AppHead>();
+  readonly #chain: SegmentChain;
   readonly #queue: AppendQueue;
   #committing: Promise<void> | undefined;
   /** The file may have bytes of a group that was refused; they go, durably, before anything else is written. */
   #mustCut = false;
-  /**
-   * Has its name, which is not durable yet. Nothing is written before it is: a start takes the last name for the
-   * active segment, with or without it.
-   */
-  #successor: Segment | undefined;
-  /** A seal that found no space is tried again only when the segment is this long. */
-  #sealAtBytes: number;
   #broken: unknown;
 
   constructor(
@@ -96,11 +78,10 @@ export class PartitionLog {
     this.partition = options.partition;
     this.#options = options;
     this.#parts = parts;
-    this.segments = recovered.segments;
     this.heads = recovered.heads;
     this.headOffset = recovered.nextOffset;
-    this.#active = recovered.active;
-    this.#sealAtBytes = options.segmentBytes;
+    const sealed = (segment: Segment): void => parts.sealed(segment, this.heads);
+    this.#chain = new SegmentChain(options, { ...parts, sealed }, recovered);
     this.#queue = new AppendQueue(options);
   }
 
@@ -108,8 +89,13 @@ export class PartitionLog {
     return this.#options.directory;
   }
 
+  /** Oldest first; the last one is the active one. */
+  get segments(): readonly Segment[] {
+    return this.#chain.segments;
+  }
+
   get bytes(): number {
-    return this.segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    return this.#chain.bytes;
   }
 
   append(records: readonly LogRecord[]): Promise<void> {
@@ -128,19 +114,12 @@ export class PartitionLog {
 
   async close(): Promise<void> {
     await this.whenWritten();
-    for (const segment of this.segments) await segment.retire();
-    await this.#successor?.retire();
+    await this.#chain.retire();
   }
 
   /** Removes the oldest segment from what readers see; its files are the caller's to delete. */
   dropOldest(): Segment | undefined {
-    const oldest = this.segments.length > 1 ? this.segments.shift() : undefined;
-    if (oldest) {
-      oldest.isDropped = true;
-      const [next] = this.segments;
-      if (next) next.older = undefined;
-    }
-    return oldest;
+    return this.#chain.dropOldest();
   }
 
   async #commitAll(): Promise<void> {
@@ -156,18 +135,18 @@ export class PartitionLog {
     const encoded = records.map((record, i) => this.#encode(record, this.headOffset + i));
     let bytes: number;
     try {
-      await this.#succeed();
-      bytes = await this.#write(this.#activeSegment(), encoded);
+      await this.#chain.succeed();
+      bytes = await this.#write(this.#chain.active, encoded);
     } catch (error) {
       await this.#undo(group, error);
       return;
     }
-    const segment = this.#activeSegment();
+    const segment = this.#chain.active;
     this.#publish(segment, encoded);
     for (const append of group) append.resolve();
     const seconds = (this.#parts.clock.monotonicMs() - startedMs) / 1000;
     this.#parts.committed({ records: encoded.length, bytes, seconds });
-    if (segment.bytes >= this.#sealAtBytes) await this.#seal(segment);
+    if (this.#chain.isSealDue) await this.#seal();
   }
 
   /** Numbers a record: the group's next offset, and the app's next line. */
@@ -177,7 +156,7 @@ export class PartitionLog {
     const stored = { record, position, appSeq: head.seq, previous: head.previous };
     this.#ahead.set(record.app, { seq: head.seq + record.lines, previous: position });
     const numbers = { ordinal: offset, appSeq: stored.appSeq };
-    return { stored, envelope: encodeEnvelope(record, numbers, this.#activeSegment().salt) };
+    return { stored, envelope: encodeEnvelope(record, numbers, this.#chain.active.salt) };
   }
 
   async #write(segment: Segment, encoded: readonly Encoded[]): Promise<number> {
@@ -195,10 +174,11 @@ export class PartitionLog {
   }
 
   #publish(segment: Segment, encoded: readonly Encoded[]): void {
+    const { index } = this.#chain;
     let fileAt = segment.bytes;
     for (const { stored, envelope } of encoded) {
       const bytes = envelope.length + stored.record.frames.length;
-      this.#active.add({
+      index.add({
         app: stored.record.app,
         offset: stored.position.offset,
         fileAt,
@@ -224,7 +204,7 @@ export class PartitionLog {
     let failure = error;
     if (isNoSpace(error)) {
       this.full = this.#mustCut = true;
-      failure = await this.#cutBack(this.#activeSegment()).catch((later: unknown) => later);
+      failure = await this.#cutBack(this.#chain.active).catch((later: unknown) => later);
     }
     const isFatal = failure !== undefined && !isNoSpace(failure);
     if (isFatal) this.#broken = failure;
@@ -244,18 +224,11 @@ export class PartitionLog {
     for (const append of appends) append.reject(refusal);
   }
 
-  /** Ends the active segment and starts the next. Where that cannot be, the active one simply stays active. */
-  async #seal(segment: Segment): Promise<void> {
-    const { storage } = this.#parts;
-    const { directory } = this.#options;
+  /** Where that cannot be, the active segment simply stays active. */
+  async #seal(): Promise<void> {
     try {
-      await writeIndex(storage, segment.path, this.#active.encode(segment.bytes));
-      // Before the successor has its name: once older segments are gone, the index alone knows what was before.
-      await storage.syncDirectory(directory);
-      this.#successor = await createSegment(storage, directory, this.#successorHeader());
-      await this.#succeed();
+      await this.#chain.seal(this.headOffset);
     } catch (error) {
-      this.#sealAtBytes = segment.bytes + this.#options.segmentBytes / 8;
       this.#sealFailed(error);
     }
   }
@@ -266,35 +239,6 @@ export class PartitionLog {
     this.#broken = error;
     this.#refuse(this.#queue.takeAll(), unavailable('the log cannot be written', error));
     this.#parts.failed(error);
-  }
-
-  /** Goes over to the successor, if there is one. */
-  async #succeed(): Promise<void> {
-    const successor = this.#successor;
-    if (!successor) return;
-    await this.#parts.storage.syncDirectory(this.#options.directory);
-    this.#successor = undefined;
-    const segment = this.#activeSegment();
-    segment.maxTimeMs = this.#active.maxTimeMs;
-    this.#active = new IndexBuilder(successor.base);
-    successor.active = this.#active;
-    successor.older = segment;
-    this.segments.push(successor);
-    this.#sealAtBytes = this.#options.segmentBytes;
-    this.#parts.sealed(segment, this.heads);
-    segment.active = undefined;
-    this.#parts.indexes.forget(segment);
-  }
-
-  #successorHeader(): SegmentHeader {
-    const { logId, partition, salt } = this.#options;
-    return { logId, partition, salt, base: this.headOffset };
-  }
-
-  #activeSegment(): Segment {
-    const segment = this.segments.at(-1);
-    if (!segment) throw new Error('a partition without a segment');
-    return segment;
   }
 
   #position(offset: number): Position {

@@ -2,7 +2,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Position } from '../../core/position.ts';
 import { appId, type AppId } from '../../core/ids.ts';
 import type { Entries, Entry } from '../bus.ts';
-import { AppHeads } from './app-heads.ts';
+import type { AppHeads } from './app-heads.ts';
 import { readAround } from './damaged-media.ts';
 import { makeDurableDirectory } from './durable-directory.ts';
 import { indexSegment, type IndexCache, type KnownBefore } from './index-cache.ts';
@@ -13,8 +13,16 @@ import {
   envelopedBytesMin,
   segmentHeaderBytes,
 } from './segment-format.ts';
-import { IndexBuilder } from './segment-index.ts';
+import { IndexBuilder } from './index-builder.ts';
 import type { ScanResult } from './segment-scan.ts';
+import {
+  checkpointedHeads,
+  headEntries,
+  headsThrough,
+  learnEnd,
+  nextEntries,
+  uncountedKey,
+} from './partition-checkpoint.ts';
 import type { RecoveredPartition } from './partition-log.ts';
 import type { Storage } from './storage.ts';
 
@@ -33,22 +41,12 @@ export interface RecoveryParts {
   readonly storage: Storage;
   readonly indexes: IndexCache;
   readonly logger: Logger;
-  /** The partition's checkpoint: see the keys below. */
+  /** The partition's checkpoint: see `partition-checkpoint.ts`. */
   readonly checkpoint: Entries;
   /** Makes checkpoint entries durable. */
   readonly keep: (entries: ReadonlyMap<string, Entry>) => Promise<void>;
   readonly onCorrupt: (path: string, fileAt: number) => void;
 }
-
-/** Checkpoint key under which a partition says up to which offset its `app:` entries hold. */
-export const headsKey = 'heads';
-const appKeyPrefix = 'app:';
-/** How many lines of an app are missing before its number `seq` is not known: see `Entry`. */
-const uncountedKeyPrefix = 'uncounted:';
-/** What the end of the log was at an orderly close: `next`, and `heads` of the active segment's apps. */
-export const endKey = 'end';
-/** No offset below `next` is given to a new record. */
-const nextKey = 'next';
 
 /**
  * Opens a partition's segments and brings back what was in memory. Takes no longer for a larger backlog: only
@@ -69,7 +67,7 @@ export async function recoverPartition(
     // A successor may have its name in the cache alone. The checkpoint must not speak of what it took over from
     // before it is there to stay: without it, its predecessor would be the active segment again.
     await parts.storage.syncDirectory(options.directory);
-    const heads = checkpointedHeads(options, parts.checkpoint);
+    const heads = checkpointedHeads(parts.checkpoint, (offset) => at(options, offset));
     await learnSealed(options, parts, segments.slice(0, -1), heads);
     const last = segments.at(-1);
     const recovered = last
@@ -82,24 +80,13 @@ export async function recoverPartition(
   }
 }
 
-/** Checkpoint entries with the numbers of some apps. */
-export function headEntries(heads: AppHeads, of: { apps(): Iterable<AppId> }): Map<string, Entry> {
-  const entries = new Map<string, Entry>();
-  for (const app of of.apps()) {
-    const { seq, previous } = heads.peek(app);
-    if (previous) entries.set(appKeyPrefix + app, { seq, last: previous.offset });
-  }
-  return entries;
-}
-
 async function learnSealed(
   options: RecoveryOptions,
   parts: RecoveryParts,
   sealed: readonly Segment[],
   heads: AppHeads,
 ): Promise<void> {
-  const through = Number(parts.checkpoint.get(headsKey)?.['through'] ?? 0);
-  const sealedThrough = options.isCheckpointDamaged ? 0 : through;
+  const sealedThrough = options.isCheckpointDamaged ? 0 : headsThrough(parts.checkpoint);
   const known = before(options, heads);
   const learned = new Set<AppId>();
   for (const segment of sealed) {
@@ -117,8 +104,7 @@ async function learnSealed(
   }
   if (learned.size === 0) return;
   // The next seal speaks of its own apps alone, and says that everything before it is in the checkpoint.
-  const entries = headEntries(heads, { apps: () => learned });
-  await parts.keep(entries.set(headsKey, { through: (sealed.at(-1)?.base ?? 0) + 1 }));
+  await parts.keep(headEntries(heads, learned, (sealed.at(-1)?.base ?? 0) + 1));
 }
 
 /**
@@ -138,7 +124,7 @@ async function aboveReached(
     const [app = 0, offset = 0, seq = 0] = reached.slice(1).map(Number);
     nextOffset = Math.max(nextOffset, offset);
     if (!recovered.heads.raise(appId(app), seq)) continue;
-    uncounted.set(uncountedKeyPrefix + app, { seq });
+    uncounted.set(uncountedKey(appId(app)), { seq });
     parts.logger.error({ appId: app, seq }, 'log.lines_handed_out_are_gone');
   }
   if (uncounted.size > 0) {
@@ -157,27 +143,16 @@ async function recoverActive(
   segment: Segment,
   heads: AppHeads,
 ): Promise<RecoveredPartition> {
-  const { index, scan } = await indexSegment(segment, before(options, heads));
+  const known = before(options, heads);
+  const { index, scan } = await indexSegment(segment, known);
   for (const fileAt of scan.corruptAt) parts.onCorrupt(segment.path, fileAt);
-  const nextOffset = Math.max(index.end, segment.base, learnEnd(options, parts, heads));
+  const nextOffset = Math.max(index.end, segment.base, learnEnd(parts.checkpoint, known));
   const skipped = await cutTail(options, parts, { segment, scan, nextOffset });
   segment.bytes = scan.validEnd;
   segment.active = index;
   if (!options.wasClosed) await rewrite(options, parts, segment);
   await segment.file.sync();
   return { segments, active: index, heads, nextOffset: nextOffset + skipped };
-}
-
-/** What is known of the end beside the segments; matters where the last records have rotted. Returns the offset. */
-function learnEnd(options: RecoveryOptions, parts: RecoveryParts, heads: AppHeads): number {
-  const end = parts.checkpoint.get(endKey);
-  for (const [app, seq, last] of (end?.['heads'] ?? []) as [number, number, number][]) {
-    heads.learn(appId(app), seq, at(options, last));
-  }
-  return Math.max(
-    Number(end?.['next'] ?? 0),
-    Number(parts.checkpoint.get(nextKey)?.['offset'] ?? 0),
-  );
 }
 
 /**
@@ -196,7 +171,7 @@ async function cutTail(
   if (options.wasClosed) parts.onCorrupt(segment.path, scan.validEnd);
   else parts.logger.warn({ path: segment.path, cutBytes }, 'log.torn_tail_cut');
   const skipped = Math.ceil(cutBytes / envelopedBytesMin);
-  await parts.keep(new Map([[nextKey, { offset: end.nextOffset + skipped }]]));
+  await parts.keep(nextEntries(end.nextOffset + skipped));
   await segment.file.truncate(scan.validEnd);
   return skipped;
 }
@@ -235,7 +210,7 @@ async function startEmpty(
   heads: AppHeads,
 ): Promise<RecoveredPartition> {
   const { logId, partition, directory, salt } = options;
-  const base = learnEnd(options, parts, heads);
+  const base = learnEnd(parts.checkpoint, before(options, heads));
   const segment = await createSegment(parts.storage, directory, { logId, partition, base, salt });
   segments.push(segment);
   await parts.storage.syncDirectory(directory);
@@ -276,16 +251,6 @@ async function removeLeftovers(options: RecoveryOptions, parts: RecoveryParts): 
     if (isOrphan || name.endsWith('.tmp'))
       await parts.storage.unlink(`${options.directory}/${name}`);
   }
-}
-
-function checkpointedHeads(options: RecoveryOptions, checkpoint: Entries): AppHeads {
-  const heads = new AppHeads();
-  for (const [key, entry] of checkpoint) {
-    if (!key.startsWith(appKeyPrefix)) continue;
-    const app = appId(Number(key.slice(appKeyPrefix.length)));
-    heads.learn(app, Number(entry['seq']), at(options, Number(entry['last'])));
-  }
-  return heads;
 }
 
 function before(options: RecoveryOptions, heads: AppHeads): KnownBefore {

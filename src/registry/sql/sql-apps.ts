@@ -1,9 +1,5 @@
-import type { Chance } from '../../core/chance.ts';
-import type { Clock } from '../../core/clock.ts';
 import { appId, drainId, type AppId } from '../../core/ids.ts';
-import type { Changes } from '../changes.ts';
 import { emailKey } from '../email-key.ts';
-import type { KeyRing } from '../key-ring.ts';
 import type {
   AppRow,
   Apps,
@@ -14,6 +10,7 @@ import type {
   UserRow,
 } from '../registry.ts';
 import { insertLogToken } from './sql-log-tokens.ts';
+import type { SqlParts } from './sql-parts.ts';
 import type { SqlStore } from './sql-store.ts';
 
 export interface SqlAppsOptions {
@@ -23,32 +20,15 @@ export interface SqlAppsOptions {
 
 export class SqlApps implements Apps {
   readonly #options: SqlAppsOptions;
-  readonly #store: SqlStore;
-  readonly #changes: Changes;
-  readonly #keyRing: KeyRing;
-  readonly #clock: Clock;
-  readonly #chance: Chance;
+  readonly #parts: SqlParts;
 
-  constructor(
-    options: SqlAppsOptions,
-    parts: {
-      readonly store: SqlStore;
-      readonly changes: Changes;
-      readonly keyRing: KeyRing;
-      readonly clock: Clock;
-      readonly chance: Chance;
-    },
-  ) {
+  constructor(options: SqlAppsOptions, parts: SqlParts) {
     this.#options = options;
-    this.#store = parts.store;
-    this.#changes = parts.changes;
-    this.#keyRing = parts.keyRing;
-    this.#clock = parts.clock;
-    this.#chance = parts.chance;
+    this.#parts = parts;
   }
 
   async create(app: NewApp): Promise<AppRow | 'taken' | 'full'> {
-    const created = await this.#store.transaction(async (db) => {
+    const created = await this.#parts.store.transaction(async (db) => {
       const { count } = await db
         .selectFrom('apps')
         .select(({ fn }) => fn.countAll<number>().as('count'))
@@ -56,7 +36,7 @@ export class SqlApps implements Apps {
         .where('destroyed_at_ms', 'is', null)
         .executeTakeFirstOrThrow();
       if (Number(count) >= this.#options.appsPerUserMax) return 'full';
-      const nowMs = this.#clock.nowMs();
+      const nowMs = this.#parts.clock.nowMs();
       const { owner, ...columns } = app;
       const row = await db
         .insertInto('apps')
@@ -66,7 +46,7 @@ export class SqlApps implements Apps {
         .executeTakeFirst();
       if (!row) return 'taken';
       const id = appId(row.id);
-      await insertLogToken(db, id, { keyRing: this.#keyRing, chance: this.#chance, nowMs });
+      await insertLogToken(db, id, { ...this.#parts, nowMs });
       const { email } = await db
         .selectFrom('users')
         .select('email')
@@ -74,12 +54,12 @@ export class SqlApps implements Apps {
         .executeTakeFirstOrThrow();
       return { ...columns, id, owner: email, createdAtMs: nowMs };
     });
-    if (typeof created !== 'string') this.#changes.tell({ kind: 'app', app: created.id });
+    if (typeof created !== 'string') this.#parts.changes.tell({ kind: 'app', app: created.id });
     return created;
   }
 
   async find(app: AppId): Promise<AppRow | undefined> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .selectFrom('apps')
         .innerJoin('users as owners', 'owners.id', 'apps.owner_id')
@@ -100,7 +80,7 @@ export class SqlApps implements Apps {
   }
 
   async findFor(user: UserRow, name: string): Promise<{ app: AppRow; role: Role } | undefined> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       visibleApps(db, user).where('apps.name', '=', name).executeTakeFirst(),
     );
     if (!row) return undefined;
@@ -108,17 +88,17 @@ export class SqlApps implements Apps {
   }
 
   async listFor(user: UserRow): Promise<readonly AppRow[]> {
-    const rows = await this.#store.run((db) =>
+    const rows = await this.#parts.store.run((db) =>
       visibleApps(db, user).orderBy('apps.name').execute(),
     );
     return rows.map(appRow);
   }
 
   async destroy(app: AppId): Promise<void> {
-    const drains = await this.#store.transaction(async (db) => {
+    const drains = await this.#parts.store.transaction(async (db) => {
       await db
         .updateTable('apps')
-        .set({ destroyed_at_ms: this.#clock.nowMs() })
+        .set({ destroyed_at_ms: this.#parts.clock.nowMs() })
         .where('id', '=', app)
         .where('destroyed_at_ms', 'is', null)
         .execute();
@@ -126,7 +106,7 @@ export class SqlApps implements Apps {
       await db.deleteFrom('permissions').where('app_id', '=', app).execute();
       return db.deleteFrom('drains').where('app_id', '=', app).returning('id').execute();
     });
-    this.#changes.tell(
+    this.#parts.changes.tell(
       ...drains.map(({ id }) => ({ kind: 'drain', drain: drainId(id) }) as const),
       { kind: 'token' },
       { kind: 'access', app },
@@ -135,7 +115,7 @@ export class SqlApps implements Apps {
   }
 
   async permissions(app: AppId): Promise<readonly PermissionRow[]> {
-    const rows = await this.#store.run((db) =>
+    const rows = await this.#parts.store.run((db) =>
       db
         .selectFrom('permissions')
         .select(['email', 'role'])
@@ -147,7 +127,7 @@ export class SqlApps implements Apps {
   }
 
   async grant(app: AppId, email: string, role: GrantedRole): Promise<'granted' | 'owner' | 'full'> {
-    const outcome = await this.#store.transaction(async (db) => {
+    const outcome = await this.#parts.store.transaction(async (db) => {
       const key = emailKey(email);
       const owner = await db
         .selectFrom('apps')
@@ -165,19 +145,25 @@ export class SqlApps implements Apps {
       if (Number(others.count) >= this.#options.permissionsPerAppMax) return 'full';
       await db
         .insertInto('permissions')
-        .values({ app_id: app, email, email_key: key, role, created_at_ms: this.#clock.nowMs() })
+        .values({
+          app_id: app,
+          email,
+          email_key: key,
+          role,
+          created_at_ms: this.#parts.clock.nowMs(),
+        })
         .onConflict((conflict) =>
           conflict.columns(['app_id', 'email_key']).doUpdateSet({ email, role }),
         )
         .execute();
       return 'granted';
     });
-    if (outcome === 'granted') this.#changes.tell({ kind: 'access', app });
+    if (outcome === 'granted') this.#parts.changes.tell({ kind: 'access', app });
     return outcome;
   }
 
   async revoke(app: AppId, email: string): Promise<boolean> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .deleteFrom('permissions')
         .where('app_id', '=', app)
@@ -185,7 +171,7 @@ export class SqlApps implements Apps {
         .returning('app_id')
         .executeTakeFirst(),
     );
-    if (row) this.#changes.tell({ kind: 'access', app });
+    if (row) this.#parts.changes.tell({ kind: 'access', app });
     return row !== undefined;
   }
 }

@@ -1,15 +1,11 @@
 import type { Insertable, Selectable, Updateable } from 'kysely';
-import type { Chance } from '../../core/chance.ts';
-import type { Clock } from '../../core/clock.ts';
 import { appId, drainId, type AppId, type DrainId } from '../../core/ids.ts';
-import type { Logger } from '../../core/logger.ts';
 import { Secret } from '../../core/secret.ts';
-import type { Changes } from '../changes.ts';
-import type { KeyRing, Place } from '../key-ring.ts';
+import type { Place } from '../key-ring.ts';
 import type { DrainRow, Drains, DrainSpec, DrainStart, StoredDrainOptions } from '../registry.ts';
+import { holdApp } from './hold-app.ts';
 import type { Schema } from './schema.ts';
-import { holdApp } from './sql-log-tokens.ts';
-import type { SqlStore } from './sql-store.ts';
+import type { SqlParts } from './sql-parts.ts';
 
 export interface SqlDrainsOptions {
   readonly drainsPerAppMax: number;
@@ -17,40 +13,20 @@ export interface SqlDrainsOptions {
 
 export class SqlDrains implements Drains {
   readonly #options: SqlDrainsOptions;
-  readonly #store: SqlStore;
-  readonly #changes: Changes;
-  readonly #keyRing: KeyRing;
-  readonly #clock: Clock;
-  readonly #chance: Chance;
-  readonly #logger: Logger;
+  readonly #parts: SqlParts;
   /**
    * What the last list of all drains had. It is asked for at every change of one of them, and to open a thousand rows
    * takes long enough for lines to wait.
    */
   #listed: ReadonlyMap<number, { stored: StoredDrain; row: DrainRow }> = new Map();
 
-  constructor(
-    options: SqlDrainsOptions,
-    parts: {
-      readonly store: SqlStore;
-      readonly changes: Changes;
-      readonly keyRing: KeyRing;
-      readonly clock: Clock;
-      readonly chance: Chance;
-      readonly logger: Logger;
-    },
-  ) {
+  constructor(options: SqlDrainsOptions, parts: SqlParts) {
     this.#options = options;
-    this.#store = parts.store;
-    this.#changes = parts.changes;
-    this.#keyRing = parts.keyRing;
-    this.#clock = parts.clock;
-    this.#chance = parts.chance;
-    this.#logger = parts.logger;
+    this.#parts = parts;
   }
 
   async list(): Promise<readonly DrainRow[]> {
-    const rows = await this.#store.run((db) =>
+    const rows = await this.#parts.store.run((db) =>
       db.selectFrom('drains').selectAll().orderBy('id').execute(),
     );
     const listed = this.#readable(rows);
@@ -65,7 +41,7 @@ export class SqlDrains implements Drains {
   }
 
   async listOf(app: AppId): Promise<readonly DrainRow[]> {
-    const rows = await this.#store.run((db) =>
+    const rows = await this.#parts.store.run((db) =>
       db.selectFrom('drains').selectAll().where('app_id', '=', app).orderBy('id').execute(),
     );
     return this.#readable(rows);
@@ -76,7 +52,7 @@ export class SqlDrains implements Drains {
     spec: DrainSpec,
     start: DrainStart,
   ): Promise<DrainRow | 'duplicate' | 'full' | 'gone'> {
-    const added = await this.#store.transaction(async (db) => {
+    const added = await this.#parts.store.transaction(async (db) => {
       if (!(await holdApp(db, app))) return 'gone';
       const known = await db.selectFrom('drains').selectAll().where('app_id', '=', app).execute();
       // Compared in clear, as there are few: a hash of a URL beside it would let its password be guessed.
@@ -89,12 +65,12 @@ export class SqlDrains implements Drains {
         .executeTakeFirstOrThrow();
       return this.#drainRow(row);
     });
-    if (typeof added !== 'string') this.#changes.tell({ kind: 'drain', drain: added.id });
+    if (typeof added !== 'string') this.#parts.changes.tell({ kind: 'drain', drain: added.id });
     return added;
   }
 
   async remove(app: AppId, drain: DrainId): Promise<boolean> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .deleteFrom('drains')
         .where('app_id', '=', app)
@@ -102,12 +78,12 @@ export class SqlDrains implements Drains {
         .returning('id')
         .executeTakeFirst(),
     );
-    if (row) this.#changes.tell({ kind: 'drain', drain });
+    if (row) this.#parts.changes.tell({ kind: 'drain', drain });
     return row !== undefined;
   }
 
   async pause(app: AppId, drain: DrainId): Promise<DrainRow | undefined> {
-    const pausedAtMs = this.#clock.nowMs();
+    const pausedAtMs = this.#parts.clock.nowMs();
     return this.#update(app, drain, ({ paused_at_ms }) => ({
       paused_at_ms: paused_at_ms ?? pausedAtMs,
     }));
@@ -139,7 +115,7 @@ export class SqlDrains implements Drains {
     drain: DrainId,
     step: (row: Selectable<Schema['drains']>) => Updateable<Schema['drains']> | undefined,
   ): Promise<DrainRow | undefined> {
-    const changed = await this.#store.transaction(async (db) => {
+    const changed = await this.#parts.store.transaction(async (db) => {
       const row = await db
         .selectFrom('drains')
         .selectAll()
@@ -156,7 +132,7 @@ export class SqlDrains implements Drains {
         .executeTakeFirstOrThrow();
     });
     if (!changed) return undefined;
-    this.#changes.tell({ kind: 'drain', drain });
+    this.#parts.changes.tell({ kind: 'drain', drain });
     return this.#drainRow(changed);
   }
 
@@ -169,28 +145,28 @@ export class SqlDrains implements Drains {
       try {
         return [this.#drainRow(row)];
       } catch (error) {
-        this.#logger.error({ drainId: row.id, err: error }, 'registry.drain_unreadable');
+        this.#parts.logger.error({ drainId: row.id, err: error }, 'registry.drain_unreadable');
         return this.#listed.get(row.id)?.row ?? [];
       }
     });
   }
 
   #values(app: AppId, spec: DrainSpec, start: DrainStart): Insertable<Schema['drains']> {
-    const token = `d.${this.#chance.uuid()}`;
+    const token = `d.${this.#parts.chance.uuid()}`;
     return {
       app_id: app,
       token,
-      url_sealed: this.#keyRing.seal(spec.url, drainPlace(app, token, 'url')),
+      url_sealed: this.#parts.keyRing.seal(spec.url, drainPlace(app, token, 'url')),
       masked: spec.masked,
       options_sealed: this.#sealed(spec.options, app, token),
       start_position: start.position,
       start_app_seq: start.appSeq,
-      created_at_ms: this.#clock.nowMs(),
+      created_at_ms: this.#parts.clock.nowMs(),
     };
   }
 
   #sealed(options: StoredDrainOptions, app: AppId, token: string): string {
-    return this.#keyRing.seal(JSON.stringify(options), drainPlace(app, token, 'options'));
+    return this.#parts.keyRing.seal(JSON.stringify(options), drainPlace(app, token, 'options'));
   }
 
   #drainRow(row: StoredDrain): DrainRow {
@@ -199,13 +175,14 @@ export class SqlDrains implements Drains {
   }
 
   #opened(row: StoredDrain): DrainRow {
+    const { keyRing } = this.#parts;
     const app = appId(row.app_id);
-    const options = this.#keyRing.open(row.options_sealed, drainPlace(app, row.token, 'options'));
+    const options = keyRing.open(row.options_sealed, drainPlace(app, row.token, 'options'));
     return {
       id: drainId(row.id),
       app,
       token: row.token,
-      url: new Secret(this.#keyRing.open(row.url_sealed, drainPlace(app, row.token, 'url'))),
+      url: new Secret(keyRing.open(row.url_sealed, drainPlace(app, row.token, 'url'))),
       masked: row.masked,
       options: JSON.parse(options) as DrainRow['options'],
       start: { position: row.start_position, appSeq: row.start_app_seq },

@@ -1,14 +1,13 @@
 import type { Transaction } from 'kysely';
 import type { Chance } from '../../core/chance.ts';
-import type { Clock } from '../../core/clock.ts';
 import { appId, type AppId } from '../../core/ids.ts';
 import { Secret } from '../../core/secret.ts';
-import type { Changes } from '../changes.ts';
 import type { KeyRing, Place } from '../key-ring.ts';
 import type { LogTokens, TokenOwner } from '../registry.ts';
 import { secretHash } from '../secret-hash.ts';
+import { holdApp } from './hold-app.ts';
 import type { Schema } from './schema.ts';
-import type { SqlStore } from './sql-store.ts';
+import type { SqlParts } from './sql-parts.ts';
 
 export interface SqlLogTokensOptions {
   /** Beyond it, a rotation ends the oldest token at once. */
@@ -17,32 +16,15 @@ export interface SqlLogTokensOptions {
 
 export class SqlLogTokens implements LogTokens {
   readonly #options: SqlLogTokensOptions;
-  readonly #store: SqlStore;
-  readonly #changes: Changes;
-  readonly #keyRing: KeyRing;
-  readonly #clock: Clock;
-  readonly #chance: Chance;
+  readonly #parts: SqlParts;
 
-  constructor(
-    options: SqlLogTokensOptions,
-    parts: {
-      readonly store: SqlStore;
-      readonly changes: Changes;
-      readonly keyRing: KeyRing;
-      readonly clock: Clock;
-      readonly chance: Chance;
-    },
-  ) {
+  constructor(options: SqlLogTokensOptions, parts: SqlParts) {
     this.#options = options;
-    this.#store = parts.store;
-    this.#changes = parts.changes;
-    this.#keyRing = parts.keyRing;
-    this.#clock = parts.clock;
-    this.#chance = parts.chance;
+    this.#parts = parts;
   }
 
   async find(tokenHash: Buffer): Promise<TokenOwner | undefined> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .selectFrom('log_tokens')
         .innerJoin('apps', 'apps.id', 'log_tokens.app_id')
@@ -52,15 +34,16 @@ export class SqlLogTokens implements LogTokens {
         .executeTakeFirst(),
     );
     if (!row) return undefined;
-    if (row.expires_at_ms !== null && row.expires_at_ms <= this.#clock.nowMs()) return undefined;
+    const { keyRing, clock } = this.#parts;
+    if (row.expires_at_ms !== null && row.expires_at_ms <= clock.nowMs()) return undefined;
     const app = appId(row.id);
     // Opens only for the app that it was made for: a row damaged on disk must not give lines to somebody else.
-    this.#keyRing.open(row.sealed, tokenPlace(app, tokenHash.toString('hex')));
+    keyRing.open(row.sealed, tokenPlace(app, tokenHash.toString('hex')));
     return { app, appName: row.name };
   }
 
   async current(app: AppId): Promise<Secret | undefined> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .selectFrom('log_tokens')
         .select(['sealed', 'token_hash'])
@@ -69,17 +52,17 @@ export class SqlLogTokens implements LogTokens {
         .orderBy('id', 'desc')
         .executeTakeFirst(),
     );
-    return row && new Secret(this.#keyRing.open(row.sealed, tokenPlace(app, row.token_hash)));
+    return row && new Secret(this.#parts.keyRing.open(row.sealed, tokenPlace(app, row.token_hash)));
   }
 
   async rotate(app: AppId, graceMs: number): Promise<Secret | undefined> {
-    const nowMs = this.#clock.nowMs();
-    const token = await this.#store.transaction(async (db) => {
+    const nowMs = this.#parts.clock.nowMs();
+    const token = await this.#parts.store.transaction(async (db) => {
       if (!(await holdApp(db, app))) return undefined;
       await this.#retire(db, app, nowMs, graceMs);
-      return insertLogToken(db, app, { keyRing: this.#keyRing, chance: this.#chance, nowMs });
+      return insertLogToken(db, app, { ...this.#parts, nowMs });
     });
-    if (token) this.#changes.tell({ kind: 'token' });
+    if (token) this.#parts.changes.tell({ kind: 'token' });
     return token;
   }
 
@@ -131,21 +114,6 @@ export async function insertLogToken(
     })
     .execute();
   return new Secret(token);
-}
-
-/**
- * Locks the app's row for the rest of the transaction, on engines with many writers too, so that counting
- * and adding are one step. False when the app is gone.
- */
-export async function holdApp(db: Transaction<Schema>, app: AppId): Promise<boolean> {
-  const row = await db
-    .updateTable('apps')
-    .set((known) => ({ name: known.ref('name') }))
-    .where('id', '=', app)
-    .where('destroyed_at_ms', 'is', null)
-    .returning('id')
-    .executeTakeFirst();
-  return row !== undefined;
 }
 
 export function tokenPlace(app: AppId, hash: string): Place {

@@ -1,10 +1,8 @@
-import type { Chance } from '../../core/chance.ts';
-import type { Clock } from '../../core/clock.ts';
 import type { Secret } from '../../core/secret.ts';
 import { emailKey } from '../email-key.ts';
-import type { KeyRing, Place } from '../key-ring.ts';
+import type { Place } from '../key-ring.ts';
 import type { NewSignup, SignupRow, Signups, Tier, UserId, UserRow } from '../registry.ts';
-import type { SqlStore } from './sql-store.ts';
+import type { SqlParts } from './sql-parts.ts';
 import { insertKey, userRow } from './sql-users.ts';
 
 export interface SqlSignupsOptions {
@@ -14,31 +12,17 @@ export interface SqlSignupsOptions {
 
 export class SqlSignups implements Signups {
   readonly #options: SqlSignupsOptions;
-  readonly #store: SqlStore;
-  readonly #keyRing: KeyRing;
-  readonly #clock: Clock;
-  readonly #chance: Chance;
+  readonly #parts: SqlParts;
 
-  constructor(
-    options: SqlSignupsOptions,
-    parts: {
-      readonly store: SqlStore;
-      readonly keyRing: KeyRing;
-      readonly clock: Clock;
-      readonly chance: Chance;
-    },
-  ) {
+  constructor(options: SqlSignupsOptions, parts: SqlParts) {
     this.#options = options;
-    this.#store = parts.store;
-    this.#keyRing = parts.keyRing;
-    this.#clock = parts.clock;
-    this.#chance = parts.chance;
+    this.#parts = parts;
   }
 
   async open({ email, code, expiresAtMs }: NewSignup): Promise<string> {
-    const uuid = this.#chance.uuid();
-    const nowMs = this.#clock.nowMs();
-    await this.#store.transaction(async (db) => {
+    const uuid = this.#parts.chance.uuid();
+    const nowMs = this.#parts.clock.nowMs();
+    await this.#parts.store.transaction(async (db) => {
       await db.deleteFrom('signups').where('expires_at_ms', '<=', nowMs).execute();
       await db
         .insertInto('signups')
@@ -46,7 +30,7 @@ export class SqlSignups implements Signups {
           uuid,
           email,
           email_key: emailKey(email),
-          code_mac: code ? this.#keyRing.sign(code.reveal(), codeOf(uuid)) : null,
+          code_mac: code ? this.#parts.keyRing.sign(code.reveal(), codeOf(uuid)) : null,
           attempts: 0,
           password_hash: null,
           confirmed_at_ms: null,
@@ -59,7 +43,7 @@ export class SqlSignups implements Signups {
   }
 
   async find(uuid: string): Promise<SignupRow | undefined> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db.selectFrom('signups').selectAll().where('uuid', '=', uuid).executeTakeFirst(),
     );
     if (!row) return undefined;
@@ -73,7 +57,7 @@ export class SqlSignups implements Signups {
   }
 
   async tryCode(uuid: string, code: Secret): Promise<'confirmed' | 'wrong' | 'exhausted'> {
-    return this.#store.transaction(async (db) => {
+    return this.#parts.store.transaction(async (db) => {
       // Counted before it is judged, in one statement, so that guesses sent at once are all counted.
       const row = await db
         .updateTable('signups')
@@ -83,11 +67,12 @@ export class SqlSignups implements Signups {
         .executeTakeFirst();
       if (!row || row.attempts > this.#options.codeAttemptsMax) return 'exhausted';
       const right =
-        row.code_mac !== null && this.#keyRing.isSigned(row.code_mac, code.reveal(), codeOf(uuid));
+        row.code_mac !== null &&
+        this.#parts.keyRing.isSigned(row.code_mac, code.reveal(), codeOf(uuid));
       if (!right) return 'wrong';
       await db
         .updateTable('signups')
-        .set({ confirmed_at_ms: this.#clock.nowMs() })
+        .set({ confirmed_at_ms: this.#parts.clock.nowMs() })
         .where('uuid', '=', uuid)
         .execute();
       return 'confirmed';
@@ -95,21 +80,21 @@ export class SqlSignups implements Signups {
   }
 
   async renewCode(email: string, code: Secret, expiresAtMs: number): Promise<boolean> {
-    return this.#store.transaction(async (db) => {
+    return this.#parts.store.transaction(async (db) => {
       const row = await db
         .selectFrom('signups')
         .select('uuid')
         .where('email_key', '=', emailKey(email))
         .where('confirmed_at_ms', 'is', null)
         .where('code_mac', 'is not', null)
-        .where('expires_at_ms', '>', this.#clock.nowMs())
+        .where('expires_at_ms', '>', this.#parts.clock.nowMs())
         .orderBy('created_at_ms', 'desc')
         .executeTakeFirst();
       if (!row) return false;
       await db
         .updateTable('signups')
         .set({
-          code_mac: this.#keyRing.sign(code.reveal(), codeOf(row.uuid)),
+          code_mac: this.#parts.keyRing.sign(code.reveal(), codeOf(row.uuid)),
           expires_at_ms: expiresAtMs,
         })
         .where('uuid', '=', row.uuid)
@@ -119,7 +104,7 @@ export class SqlSignups implements Signups {
   }
 
   async setPassword(uuid: string, passwordHash: string): Promise<void> {
-    await this.#store.run((db) =>
+    await this.#parts.store.run((db) =>
       db
         .updateTable('signups')
         .set({ password_hash: passwordHash })
@@ -129,7 +114,7 @@ export class SqlSignups implements Signups {
   }
 
   async finish(uuid: string, tier: Tier, key: Secret): Promise<UserRow | undefined> {
-    return this.#store.transaction(async (db) => {
+    return this.#parts.store.transaction(async (db) => {
       const signup = await db
         .deleteFrom('signups')
         .where('uuid', '=', uuid)
@@ -145,13 +130,13 @@ export class SqlSignups implements Signups {
           email_key: signup.email_key,
           password_hash: signup.password_hash,
           tier,
-          created_at_ms: this.#clock.nowMs(),
+          created_at_ms: this.#parts.clock.nowMs(),
         })
         .onConflict((conflict) => conflict.doNothing())
         .returningAll()
         .executeTakeFirst();
       if (!user) return undefined;
-      await insertKey(db, user.id as UserId, key, this.#clock.nowMs());
+      await insertKey(db, user.id as UserId, key, this.#parts.clock.nowMs());
       return userRow(user);
     });
   }

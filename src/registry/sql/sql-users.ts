@@ -1,12 +1,10 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
-import type { Clock } from '../../core/clock.ts';
 import type { Secret } from '../../core/secret.ts';
-import type { Changes } from '../changes.ts';
 import { emailKey } from '../email-key.ts';
 import type { MailToken, SshKeyRow, Tier, UserId, UserRow, Users } from '../registry.ts';
 import { secretHash } from '../secret-hash.ts';
 import type { Schema } from './schema.ts';
-import type { SqlStore } from './sql-store.ts';
+import type { SqlParts } from './sql-parts.ts';
 
 export interface SqlUsersOptions {
   /** Beyond it, a new key ends the oldest one. */
@@ -16,22 +14,15 @@ export interface SqlUsersOptions {
 
 export class SqlUsers implements Users {
   readonly #options: SqlUsersOptions;
-  readonly #store: SqlStore;
-  readonly #changes: Changes;
-  readonly #clock: Clock;
+  readonly #parts: SqlParts;
 
-  constructor(
-    options: SqlUsersOptions,
-    parts: { readonly store: SqlStore; readonly changes: Changes; readonly clock: Clock },
-  ) {
+  constructor(options: SqlUsersOptions, parts: SqlParts) {
     this.#options = options;
-    this.#store = parts.store;
-    this.#changes = parts.changes;
-    this.#clock = parts.clock;
+    this.#parts = parts;
   }
 
   async findByEmail(email: string): Promise<(UserRow & { passwordHash: string }) | undefined> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .selectFrom('users')
         .selectAll()
@@ -42,7 +33,7 @@ export class SqlUsers implements Users {
   }
 
   async findByKey(keyHash: Buffer): Promise<UserRow | undefined> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .selectFrom('api_keys')
         .innerJoin('users', 'users.id', 'api_keys.user_id')
@@ -54,8 +45,8 @@ export class SqlUsers implements Users {
   }
 
   async addKey(user: UserId, key: Secret): Promise<void> {
-    await this.#store.transaction(async (db) => {
-      await insertKey(db, user, key, this.#clock.nowMs());
+    await this.#parts.store.transaction(async (db) => {
+      await insertKey(db, user, key, this.#parts.clock.nowMs());
       const surplus = await db
         .selectFrom('api_keys')
         .select('id')
@@ -72,19 +63,19 @@ export class SqlUsers implements Users {
           .execute();
       }
     });
-    this.#changes.tell({ kind: 'key', user });
+    this.#parts.changes.tell({ kind: 'key', user });
   }
 
   async replaceKeys(user: UserId, key: Secret): Promise<void> {
-    await this.#store.transaction(async (db) => {
+    await this.#parts.store.transaction(async (db) => {
       await db.deleteFrom('api_keys').where('user_id', '=', user).execute();
-      await insertKey(db, user, key, this.#clock.nowMs());
+      await insertKey(db, user, key, this.#parts.clock.nowMs());
     });
-    this.#changes.tell({ kind: 'key', user });
+    this.#parts.changes.tell({ kind: 'key', user });
   }
 
   async setPassword(user: UserId, passwordHash: string): Promise<void> {
-    await this.#store.transaction(async (db) => {
+    await this.#parts.store.transaction(async (db) => {
       await db
         .updateTable('users')
         .set({ password_hash: passwordHash })
@@ -95,7 +86,7 @@ export class SqlUsers implements Users {
   }
 
   async setEmail(user: UserId, email: string): Promise<boolean> {
-    const changed = await this.#store.transaction(async (db) => {
+    const changed = await this.#parts.store.transaction(async (db) => {
       const key = emailKey(email);
       const row = await db
         .selectFrom('users')
@@ -112,12 +103,12 @@ export class SqlUsers implements Users {
       if (key !== row.email_key) await movePermissions(db, row.email_key, email);
       return true;
     });
-    if (changed) this.#changes.tell({ kind: 'key', user });
+    if (changed) this.#parts.changes.tell({ kind: 'key', user });
     return changed;
   }
 
   async destroy(user: UserId): Promise<boolean> {
-    const destroyed = await this.#store.transaction(async (db) => {
+    const destroyed = await this.#parts.store.transaction(async (db) => {
       const owned = await db
         .selectFrom('apps')
         .select('id')
@@ -134,15 +125,15 @@ export class SqlUsers implements Users {
       if (row) await db.deleteFrom('permissions').where('email_key', '=', row.email_key).execute();
       return true;
     });
-    if (destroyed) this.#changes.tell({ kind: 'key', user });
+    if (destroyed) this.#parts.changes.tell({ kind: 'key', user });
     return destroyed;
   }
 
   async addMailToken(token: Secret, about: MailToken): Promise<void> {
-    await this.#store.transaction(async (db) => {
+    await this.#parts.store.transaction(async (db) => {
       await db
         .deleteFrom('mail_tokens')
-        .where('expires_at_ms', '<=', this.#clock.nowMs())
+        .where('expires_at_ms', '<=', this.#parts.clock.nowMs())
         .execute();
       if (about.kind !== 'email_revoke') await endMailTokens(db, about.user, about.kind);
       await db
@@ -159,7 +150,7 @@ export class SqlUsers implements Users {
   }
 
   async takeMailToken(token: Secret, kind: MailToken['kind']): Promise<MailToken | undefined> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .deleteFrom('mail_tokens')
         .where('token_hash', '=', secretHash(token.reveal()).toString('hex'))
@@ -167,16 +158,16 @@ export class SqlUsers implements Users {
         .returning(['user_id', 'email', 'expires_at_ms'])
         .executeTakeFirst(),
     );
-    if (!row || row.expires_at_ms <= this.#clock.nowMs()) return undefined;
+    if (!row || row.expires_at_ms <= this.#parts.clock.nowMs()) return undefined;
     return { kind, user: row.user_id as UserId, email: row.email, expiresAtMs: row.expires_at_ms };
   }
 
   async endMailTokens(user: UserId, kind: MailToken['kind']): Promise<void> {
-    await this.#store.run((db) => endMailTokens(db, user, kind));
+    await this.#parts.store.run((db) => endMailTokens(db, user, kind));
   }
 
   async sshKeys(user: UserId): Promise<readonly SshKeyRow[]> {
-    return this.#store.run((db) =>
+    return this.#parts.store.run((db) =>
       db
         .selectFrom('ssh_keys')
         .select(['id', 'key'])
@@ -187,7 +178,7 @@ export class SqlUsers implements Users {
   }
 
   async addSshKey(user: UserId, key: string): Promise<'added' | 'duplicate' | 'full'> {
-    return this.#store.transaction(async (db) => {
+    return this.#parts.store.transaction(async (db) => {
       const { count } = await db
         .selectFrom('ssh_keys')
         .select(({ fn }) => fn.countAll<number>().as('count'))
@@ -196,7 +187,7 @@ export class SqlUsers implements Users {
       if (Number(count) >= this.#options.sshKeysPerUserMax) return 'full';
       const row = await db
         .insertInto('ssh_keys')
-        .values({ user_id: user, key, created_at_ms: this.#clock.nowMs() })
+        .values({ user_id: user, key, created_at_ms: this.#parts.clock.nowMs() })
         .onConflict((conflict) => conflict.doNothing())
         .returning('id')
         .executeTakeFirst();
@@ -205,7 +196,7 @@ export class SqlUsers implements Users {
   }
 
   async removeSshKey(user: UserId, id: number): Promise<boolean> {
-    const row = await this.#store.run((db) =>
+    const row = await this.#parts.store.run((db) =>
       db
         .deleteFrom('ssh_keys')
         .where('user_id', '=', user)

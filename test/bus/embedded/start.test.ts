@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { segmentHeaderBytes } from '../../../src/bus/embedded/segment-format.ts';
-import { indexHeaderBytes } from '../../../src/bus/embedded/segment-index.ts';
+import { indexHeaderBytes } from '../../../src/bus/embedded/index-format.ts';
 import { LogModel } from '../../support/log-model.ts';
 import { SeededChance } from '../../support/seeded-chance.ts';
 import { openSimulated } from '../../support/simulated-log.ts';

@@ -19,6 +19,8 @@ import { authority, batch, httpsDrain, never } from './https-kit.ts';
 
 const delivered: Delivery = { kind: 'delivered', rejected: 0 };
 const timedOut: Delivery = { kind: 'retry', reason: 'timeout' };
+const closed: Delivery = { kind: 'retry', reason: 'closed' };
+const noHttp: Delivery = { kind: 'retry', reason: 'protocol' };
 
 function plainUrl(receiver: HostileReceiver): string {
   return `http://127.0.0.1:${receiver.port}/`;
@@ -50,49 +52,29 @@ test.each(hanging)(
 );
 
 const answering: [string, Behaviour, Delivery][] = [
-  ['closes without a word', (socket) => socket.resume().end(), { kind: 'retry', reason: 'closed' }],
-  ['resets', sayAndReset(''), { kind: 'retry', reason: 'closed' }],
-  [
-    'closes within its headers',
-    sayAndClose('HTTP/1.1 200 OK\r\nA: b'),
-    { kind: 'retry', reason: 'closed' },
-  ],
-  ['does not speak HTTP', say('SSH-2.0-OpenSSH_9.2\r\n'), { kind: 'retry', reason: 'protocol' }],
-  [
-    'sends 100 Continue unasked',
-    say('HTTP/1.1 100 Continue\r\n\r\n'),
-    { kind: 'retry', reason: 'protocol' },
-  ],
+  ['closes without a word', (socket) => socket.resume().end(), closed],
+  ['resets', sayAndReset(''), closed],
+  ['closes within its headers', sayAndClose('HTTP/1.1 200 OK\r\nA: b'), closed],
+  ['does not speak HTTP', say('SSH-2.0-OpenSSH_9.2\r\n'), noHttp],
+  ['sends 100 Continue unasked', say('HTTP/1.1 100 Continue\r\n\r\n'), noHttp],
   [
     'switches protocols unasked',
     say('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
-    { kind: 'retry', reason: 'protocol' },
+    noHttp,
   ],
-  [
-    'sends headers without end',
-    flood('HTTP/1.1 200 OK\r\nX-Pad: '),
-    { kind: 'retry', reason: 'protocol' },
-  ],
-  [
-    'gives early hints without end',
-    flood('', 'HTTP/1.1 103 Early Hints\r\n\r\n'),
-    { kind: 'retry', reason: 'protocol' },
-  ],
-  ['sends empty lines without end', flood('', '\r\n'), { kind: 'retry', reason: 'protocol' }],
-  [
-    'sends a length that is none',
-    say('HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n'),
-    { kind: 'retry', reason: 'protocol' },
-  ],
+  ['sends headers without end', flood('HTTP/1.1 200 OK\r\nX-Pad: '), noHttp],
+  ['gives early hints without end', flood('', 'HTTP/1.1 103 Early Hints\r\n\r\n'), noHttp],
+  ['sends empty lines without end', flood('', '\r\n'), noHttp],
+  ['sends a length that is none', say('HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n'), noHttp],
   [
     'sends two lengths',
     say('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx'),
-    { kind: 'retry', reason: 'protocol' },
+    noHttp,
   ],
   [
     'sends a length and chunks',
     say('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
-    { kind: 'retry', reason: 'protocol' },
+    noHttp,
   ],
   [
     'sends a chunk size that is none',
@@ -257,6 +239,6 @@ test('a connection that is gone before it can be used is one failure, and not a 
     },
   };
   await using drain = httpsDrain('http://127.0.0.1:9/', { dialer });
-  expect(await drain.deliver(batch(), never)).toEqual({ kind: 'retry', reason: 'closed' });
+  expect(await drain.deliver(batch(), never)).toEqual(closed);
   expect(dials).toBe(1);
 });

@@ -4,10 +4,9 @@ import { systemClock } from '../../../src/core/clock.ts';
 import type { Batch } from '../../../src/drains/drain.ts';
 import type { EgressDialer } from '../../../src/drains/egress/egress-dialer.ts';
 import { HttpsDrain, type HttpsDrainOptions } from '../../../src/drains/https/https-drain.ts';
-import { drainOptions } from '../../../src/drains/url/drain-options.ts';
-import { parseDrainUrl } from '../../../src/drains/url/drain-url.ts';
 import { CertificateAuthority } from '../../support/certificates.ts';
 import { testEgress } from '../egress/egress-kit.ts';
+import { drainTarget } from '../url/drain-target.ts';
 
 export const authority = new CertificateAuthority();
 export const never = new AbortController().signal;
@@ -35,14 +34,10 @@ export function httpsDrain(
 ): HttpsDrain & AsyncDisposable {
   const clock = parts.clock ?? systemClock;
   const { dialer, policy } = testEgress({ extraPem: authority.pem }, { clock });
-  const parsed = parseDrainUrl(url, { plain: true, insecure: true, addresses: policy });
-  if (!parsed.ok) throw new Error(parsed.problems.join());
-  const { target, options } = parsed;
-  const setting = { kind: target.kind, tls: target.tls, insecureAllowed: true };
   const drain = new HttpsDrain(
     { ...httpsOptions, ...parts.options },
     { dialer: parts.dialer ?? dialer, clock },
-    { target, token: 'd.token', options: drainOptions(options, setting) },
+    { ...drainTarget(url, policy), token: 'd.token' },
   );
   return Object.assign(drain, { [Symbol.asyncDispose]: () => drain.close() });
 }

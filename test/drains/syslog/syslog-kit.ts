@@ -5,10 +5,9 @@ import type { Batch, FailureReason, StreamEvents } from '../../../src/drains/dra
 import type { EgressDialer } from '../../../src/drains/egress/egress-dialer.ts';
 import { SyslogDrain, type SyslogDrainOptions } from '../../../src/drains/syslog/syslog-drain.ts';
 import { TcpQueues } from '../../../src/drains/syslog/tcp-queues.ts';
-import { drainOptions } from '../../../src/drains/url/drain-options.ts';
-import { parseDrainUrl } from '../../../src/drains/url/drain-url.ts';
 import { CertificateAuthority } from '../../support/certificates.ts';
 import { testEgress } from '../egress/egress-kit.ts';
+import { drainTarget } from '../url/drain-target.ts';
 
 export const authority = new CertificateAuthority();
 export const never = new AbortController().signal;
@@ -75,10 +74,6 @@ export function syslogDrain(
 ): SyslogDrain & AsyncDisposable {
   const clock = parts.clock ?? systemClock;
   const { dialer, policy } = testEgress({ extraPem: authority.pem }, { clock });
-  const parsed = parseDrainUrl(url, { plain: true, insecure: true, addresses: policy });
-  if (!parsed.ok) throw new Error(parsed.problems.join());
-  const { target, options } = parsed;
-  const setting = { kind: target.kind, tls: target.tls, insecureAllowed: true };
   const { heldBytes } = parts;
   const dial: Dial = dialer.connect.bind(dialer);
   const tcpQueues = heldBytes
@@ -87,7 +82,7 @@ export function syslogDrain(
   const drain = new SyslogDrain(
     { ...syslogOptions, ...parts.options },
     { dialer: { connect: parts.through?.(dial) ?? dial }, clock, tcpQueues },
-    { target, options: drainOptions(options, setting) },
+    drainTarget(url, policy),
     parts.events ?? new RecordedEvents(),
   );
   return Object.assign(drain, { [Symbol.asyncDispose]: () => drain.close(AbortSignal.abort()) });

@@ -10,18 +10,8 @@ import { KeyRing } from '../../../src/registry/key-ring.ts';
 import type { DrainRow, Registry, RegistryChange } from '../../../src/registry/registry.ts';
 import { openSqlRegistry } from '../../../src/registry/sql/sql-registry.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { registryOptions } from '../../support/registry-options.ts';
 import { silentLogger } from '../../support/silent-logger.ts';
-
-const options = {
-  busyMsMax: 1000,
-  apiKeysPerUserMax: 10,
-  sshKeysPerUserMax: 10,
-  codeAttemptsMax: 5,
-  appsPerUserMax: 10,
-  permissionsPerAppMax: 10,
-  logTokensPerAppMax: 10,
-  drainsPerAppMax: 5,
-};
 
 test('a pause and its end are durable, and everybody is told', async () => {
   const { drains, drain, changes, reopened } = await withDrain();
@@ -110,7 +100,7 @@ async function withDrain() {
     { chance: systemChance },
   );
   const parts = { keyRing, clock: new FakeClock(), chance: systemChance, logger: silentLogger };
-  const open = (): Promise<Registry> => openSqlRegistry({ ...options, file }, parts);
+  const open = (): Promise<Registry> => openSqlRegistry({ ...registryOptions, file }, parts);
   const registry = await open();
   onTestFinished(() => registry.close(AbortSignal.abort()));
   const app = await newApp(registry);

@@ -21,6 +21,7 @@ import {
   type SqlRegistryOptions,
 } from '../../../src/registry/sql/sql-registry.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { registryOptions } from '../../support/registry-options.ts';
 
 const spec = {
   url: 'https://user:pa55word@logs.example.com/in?key=hidden',
@@ -393,17 +394,7 @@ interface Fixture {
 async function withApp(overrides: Partial<SqlRegistryOptions> = {}): Promise<Fixture> {
   const directory = await mkdtemp(join(tmpdir(), 'spillway-registry-'));
   onTestFinished(() => rm(directory, { recursive: true }));
-  const options = {
-    busyMsMax: 1000,
-    apiKeysPerUserMax: 10,
-    sshKeysPerUserMax: 10,
-    codeAttemptsMax: 5,
-    appsPerUserMax: 10,
-    permissionsPerAppMax: 10,
-    logTokensPerAppMax: 10,
-    drainsPerAppMax: 5,
-    ...overrides,
-  };
+  const options = { ...registryOptions, ...overrides };
   const clock = new FakeClock();
   const logged: string[] = [];
   const parts = { keyRing: newRing(), clock, chance, logger: recorder(logged) };

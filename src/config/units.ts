@@ -1,0 +1,7 @@
+/** What bounds are multiples of: bytes, and milliseconds. */
+export const kib = 1024;
+export const mib = 1024 * kib;
+export const secondMs = 1_000;
+export const minuteMs = 60 * secondMs;
+export const hourMs = 60 * minuteMs;
+export const dayMs = 24 * hourMs;
