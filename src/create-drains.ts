@@ -95,9 +95,15 @@ function sealAt(keyRing: KeyRing, drain: DrainId): OptionSeal {
 
 export function urlPolicy(config: Config, egress: Egress): DrainUrlPolicy {
   const { plain, insecure } = config.drains.egress;
-  const { publicUrl, logsUrl } = config.http;
-  const ownUrls = [publicUrl, logsUrl].filter((url) => url !== undefined);
-  return { plain, insecure, addresses: egress.policy, ownUrls };
+  return { plain, insecure, addresses: egress.policy, ownUrls: ownUrls(config) };
+}
+
+/** Those that clients are told, and the syslog doors on the same hosts. */
+function ownUrls({ http: { publicUrl, logsUrl }, ingest: { syslog } }: Config): readonly string[] {
+  const told = [publicUrl, logsUrl].filter((url) => url !== undefined);
+  const ports = [syslog.listen, syslog.tls?.listen].flatMap((door) => (door ? [door.port] : []));
+  const hosts = told.map((url) => new URL(url).hostname);
+  return [...told, ...hosts.flatMap((host) => ports.map((port) => `https://${host}:${port}`))];
 }
 
 /** Who is told what becomes of drains: the owner by mail, and the operator's webhook where there is one. */

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import syslogParse from 'syslog-parse';
 
 /** All that is read of HOSTNAME and TAG. */
@@ -74,7 +75,10 @@ const noNames: Names = { host: '-', tag: '-', procId: '-', length: 0 };
 
 /** HOST and TAG; the package's answer counts only where it is about the beginning of `rest`. */
 function readNames(bytes: Buffer, start: number): Names {
-  const [rest = ''] = bytes.toString('latin1', start, start + namesBytesMax).split('\n', 1);
+  const [text = ''] = bytes.toString('latin1', start, start + namesBytesMax).split('\n', 1);
+  const address = ipv6Host(text);
+  // The package would end TAG at one of its colons.
+  const rest = text.replace(address, 'h'.repeat(address.length));
   // It wants a text after the colon.
   const parsed = syslogParse(`${anyTime} ${rest}.`);
   if (!parsed) return noNames;
@@ -86,7 +90,13 @@ function readNames(bytes: Buffer, start: number): Names {
   const tagEnd = /^(?:\[([a-z\d.-]+)\])?: ?/i.exec(rest.slice(at));
   if (!tagEnd) return noNames;
   const [{ length }, procId = '-'] = tagEnd;
-  return { host: parsed.host || '-', tag: parsed.process, procId, length: at + length };
+  return { host: address || parsed.host || '-', tag: parsed.process, procId, length: at + length };
+}
+
+/** HOST where it is an IPv6 address (RFC 3164 §4.1.2); else nothing. */
+function ipv6Host(text: string): string {
+  const [, word = ''] = /^ *(\S+) /.exec(text) ?? [];
+  return isIPv6(word) && !word.includes('%') ? word : '';
 }
 
 function spaces(text: string, from: number): number {

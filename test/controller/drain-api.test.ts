@@ -52,6 +52,13 @@ test('a drain starts where the log ended when it was added, and carries its opti
   expect(row?.url.reveal()).toBe('https://user:pw@logs.ex.com/in');
 });
 
+test('a URL may carry certificates', async () => {
+  await using api = await scratchController();
+  const { add } = await withApp(api);
+  const certificate = 'A'.repeat(20_000);
+  expect((await add(`https://logs.ex.com/#gzip&ca=${certificate}`)).status).toBe(201);
+});
+
 test('the same URL twice is 409, also with other options; a sixth drain is 422', async () => {
   await using api = await scratchController();
   const { add } = await withApp(api);
@@ -70,7 +77,7 @@ test('what the gate refuses is 422 with its reasons', async () => {
   const refused = await add('fake-url');
   expect(refused.status).toBe(422);
   expect(refused.json).toEqual({ errors: { '': ['The scheme must be https or syslog+tls.'] } });
-  for (const url of [undefined, '', 7, `https://${'x'.repeat(9000)}`]) {
+  for (const url of [undefined, '', 7, `https://${'x'.repeat(40_000)}`]) {
     expect((await add(url)).status).toBe(422);
   }
   expect(await list()).toEqual([]);

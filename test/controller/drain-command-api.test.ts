@@ -89,6 +89,7 @@ test('a replay that cannot be is refused with the reason', async () => {
     { since: 'yesterday' },
     { since: '2026-01-01' },
     { since: '2026-13-01T00:00:00Z' },
+    { since: '2026-02-30T00:00:00Z' },
     { since: 1_767_225_600 },
     { position: 7 },
     { since: '2026-01-01T00:00:00Z', position: 'p' },

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { DrainGate } from '../../src/drains/drain-gate.ts';
 import { AddressPolicy } from '../../src/drains/egress/address-policy.ts';
+import { CertificateAuthority } from '../support/certificates.ts';
 
 const gate = new DrainGate({
   plain: false,
@@ -65,10 +66,16 @@ test('a URL may be 2048 characters long, and its options longer', () => {
     ok: false,
     problems: ['is longer than 2048 characters'],
   });
-  expect(gate.check(`${url}#${headers}${'y'.repeat(3000)}`)).toEqual({
+  expect(gate.check(`${url}#${headers}${'y'.repeat(21_000)}`)).toEqual({
     ok: false,
-    problems: ['has options longer than 6144 characters'],
+    problems: ['has options longer than 24576 characters'],
   });
+});
+
+test('as many certificates as an option may have fit into a URL', () => {
+  const pem = new CertificateAuthority().pem.repeat(20);
+  const ca = Buffer.from(pem).toString('base64');
+  expect(gate.check(`syslog+tls://logs.example.com#ca=${ca}`)).toMatchObject({ ok: true });
 });
 
 test('what a gate lets in it shows again without its secrets', () => {

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { spellings } from '../drains/egress/spellings.ts';
 import { HostileReceiver, silent } from '../support/hostile-receiver.ts';
 import { hasCommand, testNeeding } from '../support/needs.ts';
-import { Pipeline } from '../support/pipeline.ts';
+import { freePort, Pipeline } from '../support/pipeline.ts';
 import { PlatformClient, postLogs } from '../support/platform-client.ts';
 import { frame } from '../support/records.ts';
 import { eventually, SpillwayProcess } from '../support/spillway-process.ts';
@@ -80,9 +80,11 @@ test('no spelling of an inner address becomes a drain, whatever the scheme, and 
 
 test("the operator's own networks and this service's own URLs are out of reach", async () => {
   const directory = await mkdtemp(join(tmpdir(), 'spillway-egress-'));
+  const syslogPort = await freePort();
   await using spillway = await SpillwayProcess.start({
     dataDir: directory,
     env: {
+      SPILLWAY_SYSLOG_LISTEN: `127.0.0.1:${syslogPort}`,
       SPILLWAY_PUBLIC_URL: 'https://api.example.com',
       SPILLWAY_LOGS_URL: 'https://logs.example.com/logs',
       SPILLWAY_EGRESS_DENY: '1.1.1.0/24, 2606:4700::/32',
@@ -95,6 +97,7 @@ test("the operator's own networks and this service's own URLs are out of reach",
     ['syslog+tls://[2606:4700::1111]', 'address is not public'],
     ['https://api.example.com/x', 'is this service itself'],
     ['https://token:t.1@logs.example.com/logs', 'is this service itself'],
+    [`syslog+tls://logs.example.com:${syslogPort}`, 'is this service itself'],
   ]) {
     const response = await client.request('POST', '/api/apps/demo/drains', { url });
     expect([response.status, await response.text()]).toEqual([

@@ -97,11 +97,20 @@ function replayFrom(fields: Fields): ReplayFrom {
     throw invalid('Either since or position is required.');
   }
   if (typeof position === 'string') return { position };
-  const sinceMs = typeof since === 'string' && isoTime.test(since) ? Date.parse(since) : Number.NaN;
+  const sinceMs = typeof since === 'string' ? isoMs(since) : Number.NaN;
   if (Number.isNaN(sinceMs)) {
     throw invalid('since must be a time such as 2026-01-01T00:00:00Z, position one of the log.');
   }
   return { sinceMs };
+}
+
+/** NaN for anything else, and for days that no calendar has: `Date` takes 30 February for 2 March. */
+function isoMs(text: string): number {
+  if (!isoTime.test(text)) return Number.NaN;
+  const day = text.slice(0, 'YYYY-MM-DD'.length);
+  const dayMs = Date.parse(day);
+  const isDay = !Number.isNaN(dayMs) && new Date(dayMs).toISOString().startsWith(day);
+  return isDay ? Date.parse(text) : Number.NaN;
 }
 
 const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)$/;

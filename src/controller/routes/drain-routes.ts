@@ -81,4 +81,5 @@ export async function drainOf(
 }
 
 export const noDrain = 'The app has no drain with this id.';
-const urlLengthMax = 8192;
+/** With options in its fragment; the gate has bounds for each of the two. */
+const urlLengthMax = 32_768;

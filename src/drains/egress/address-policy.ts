@@ -41,10 +41,15 @@ export class AddressPolicy {
   judge(address: string): AddressVerdict {
     if (isIP(address) === 0 || address.includes('%')) return 'refused';
     const bytes = unmapped(ipaddr.parse(address).toByteArray());
-    if (this.#denied.some((network) => contains(network, embedded4(bytes) ?? bytes)))
-      return 'refused';
+    if (this.#isDenied(bytes)) return 'refused';
     if (this.#allowed.some((network) => contains(network, bytes))) return 'operator';
     return (bytes.length === 4 ? isPublic4(bytes) : isPublic6(bytes)) ? 'public' : 'refused';
+  }
+
+  /** An address may be within a network of the operator's itself, and may carry one that is. */
+  #isDenied(bytes: Bytes): boolean {
+    const inner = embedded4(bytes) ?? bytes;
+    return this.#denied.some((network) => contains(network, bytes) || contains(network, inner));
   }
 
   /** The addresses that `localhost` stands for here: those of loopback that the operator allows. */
@@ -54,6 +59,10 @@ export class AddressPolicy {
 }
 
 type Bytes = readonly number[];
+
+/** ::ffff:0:0/96 (RFC 4291 §2.5.5.2). */
+const mappedPrefix: Bytes = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+const mappedBits = mappedPrefix.length * 8;
 
 interface Network {
   readonly bytes: Bytes;
@@ -89,7 +98,8 @@ function isIsatap(bytes: Bytes): boolean {
 
 /** ::ffff:a.b.c.d is the IPv4 address itself. */
 function unmapped(bytes: Bytes): Bytes {
-  return bytes.length === 16 && contains(mapped, bytes) ? bytes.slice(12) : bytes;
+  const isMapped = bytes.length === 16 && mappedPrefix.every((byte, at) => bytes[at] === byte);
+  return isMapped ? bytes.slice(12) : bytes;
 }
 
 function contains(network: Network, bytes: Bytes): boolean {
@@ -109,7 +119,10 @@ function parseNetwork(text: string): Network | undefined {
   if (isIP(address) === 0) return undefined;
   const bytes = ipaddr.parse(address).toByteArray();
   const bits = match?.[2] === undefined ? bytes.length * 8 : Number(match[2]);
-  return bits <= bytes.length * 8 ? { bytes, bits } : undefined;
+  if (bits > bytes.length * 8) return undefined;
+  // Judged are IPv4 addresses, however they were written.
+  const plain = bits < mappedBits ? bytes : unmapped(bytes);
+  return { bytes: plain, bits: bits - (bytes.length - plain.length) * 8 };
 }
 
 function mustParse(text: string): Network {
@@ -118,7 +131,6 @@ function mustParse(text: string): Network {
   return network;
 }
 
-const mapped = mustParse('::ffff:0:0/96');
 /** RFC 6052: what a resolver of an IPv6-only network makes of an IPv4 answer. */
 const nat64 = mustParse('64:ff9b::/96');
 const globalUnicast = mustParse('2000::/3');

@@ -147,11 +147,13 @@ export class EgressDialer {
     const tcp = await connectAny(addresses, port, options, signal).catch((error: unknown) => {
       throw error instanceof DialError ? error : new DialError(classifyConnectError(error));
     });
-    if (policy.judge(tcp.remoteAddress ?? '') === 'refused') {
-      tcp.destroy();
-      throw this.#refuse('address');
-    }
-    return tcp;
+    const { remoteAddress } = tcp;
+    if (remoteAddress !== undefined && policy.judge(remoteAddress) !== 'refused') return tcp;
+    tcp.destroy();
+    // A connection that has ended already has no peer: that says nothing about its address.
+    throw remoteAddress === undefined
+      ? new DialError({ reason: 'closed' })
+      : this.#refuse('address');
   }
 
   #refuse(reason: RefusalReason): DialError {

@@ -1,5 +1,10 @@
 import { isIP, type Socket } from 'node:net';
-import { connect as startTls, type PeerCertificate, type TLSSocket } from 'node:tls';
+import {
+  connect as startTls,
+  type ConnectionOptions,
+  type PeerCertificate,
+  type TLSSocket,
+} from 'node:tls';
 import { certificateFacts } from './certificate-facts.ts';
 import { certificateProblem, DialError } from './dial-failure.ts';
 import type { DialWatch } from './dial-watch.ts';
@@ -29,8 +34,7 @@ export function shakeHands(hands: Handshake, signal: AbortSignal): Promise<TLSSo
   const { tcp, host, tls, trust, watch } = hands;
   const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
   return new Promise((resolve, reject) => {
-    const stream = startTls({
-      socket: tcp,
+    const stream = started(tcp, () => ({
       // Without a server name the certificate is checked against the address.
       host,
       ...(servername === undefined ? {} : { servername }),
@@ -38,7 +42,7 @@ export function shakeHands(hands: Handshake, signal: AbortSignal): Promise<TLSSo
       secureContext: trust.context(tls.identity),
       // Explicit: then NODE_TLS_REJECT_UNAUTHORIZED has no say.
       rejectUnauthorized: tls.verify,
-    });
+    }));
     const abort = (): void => {
       stream.destroy();
       reject(signal.reason as Error);
@@ -59,6 +63,16 @@ export function shakeHands(hands: Handshake, signal: AbortSignal): Promise<TLSSo
       reject(new DialError({ reason: 'closed' }));
     });
   });
+}
+
+/** What OpenSSL does not even begin with, such as a client certificate that is too weak, ends the connection as well. */
+function started(tcp: Socket, options: () => ConnectionOptions): TLSSocket {
+  try {
+    return startTls({ ...options(), socket: tcp });
+  } catch (error) {
+    tcp.destroy();
+    throw error;
+  }
 }
 
 /** A certificate that is refused can only be read before it is judged: `secure` comes first, then the verdict. */

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 
 /**
  * One or more certificates as canonical PEM. They come as PEM, or, for a URL, as the base64 of PEM or DER; undefined
@@ -27,6 +28,16 @@ export function privateKey(value: unknown): string | undefined {
 export function isKeyOf(certificatesPem: string, keyPem: string): boolean {
   try {
     return new X509Certificate(certificatesPem).checkPrivateKey(createPrivateKey(keyPem));
+  } catch {
+    return false;
+  }
+}
+
+/** Whether OpenSSL shows a certificate that has its key to anybody: not when the key or a signature is too weak. */
+export function isStrong(certificatesPem: string, keyPem: string): boolean {
+  try {
+    createSecureContext({ cert: certificatesPem, key: keyPem });
+    return true;
   } catch {
     return false;
   }

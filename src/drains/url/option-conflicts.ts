@@ -1,4 +1,4 @@
-import { isKeyOf } from './certificate-option.ts';
+import { isKeyOf, isStrong } from './certificate-option.ts';
 import type { DrainFormat, OptionSetting, StoredOptions } from './option-values.ts';
 
 /** What is wrong with options that are each fine. Names them, and none of their values. */
@@ -21,17 +21,18 @@ export function conflicts(
   if (has('client_cert') !== has('client_key')) {
     problems.push('options client_cert and client_key need each other');
   }
-  if (has('client_cert') && has('client_key') && !isPair(stored)) {
-    problems.push('option client_key is not the key of client_cert');
-  }
+  problems.push(...identityProblems(stored));
   if (setting.hasCredentials === true && hasAuthorization(stored['headers'])) {
     problems.push("option headers: Authorization and the URL's user contradict");
   }
   return problems;
 }
 
-function isPair(stored: StoredOptions): boolean {
-  return isKeyOf(stored['client_cert'] as string, stored['client_key'] as string);
+function identityProblems(stored: StoredOptions): readonly string[] {
+  const { client_cert: cert, client_key: key } = stored;
+  if (typeof cert !== 'string' || typeof key !== 'string') return [];
+  if (!isKeyOf(cert, key)) return ['option client_key is not the key of client_cert'];
+  return isStrong(cert, key) ? [] : ['option client_cert is too weak for TLS'];
 }
 
 function hasAuthorization(headers: StoredOptions[string] | undefined): boolean {

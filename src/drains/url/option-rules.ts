@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isStructuredData } from '../formats/structured-data.ts';
 import { severityOf, severityWords } from '../formats/severity.ts';
 import { certificates, privateKey } from './certificate-option.ts';
@@ -46,7 +47,8 @@ export const optionRules: ReadonlyMap<string, OptionRule> = new Map<string, Opti
   [
     'sni',
     {
-      ...matching(/^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/i, 'a host name'),
+      expects: 'a host name',
+      parse: (value) => (typeof value === 'string' && isHostName(value) ? value : undefined),
       onlyTls: true,
     },
   ],
@@ -88,6 +90,11 @@ export const optionRules: ReadonlyMap<string, OptionRule> = new Map<string, Opti
   ['batch_ms', integer(10, 10_000)],
   ['concurrency', { ...integer(1, 10), onlyKind: 'https' }],
 ]);
+
+/** RFC 6066 §3: server names are no addresses. */
+function isHostName(text: string): boolean {
+  return /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/i.test(text) && isIP(text) === 0;
+}
 
 function oneOf(values: readonly string[]): OptionRule {
   return {

@@ -88,6 +88,8 @@ export class SyslogServer {
     };
     const accept = (socket: Socket): void => this.#accept(socket);
     if (!tls) return createServer(options, accept);
+    // An empty text Node takes for none, and then no handshake ever succeeds.
+    if (tls.cert === '' || tls.key === '') throw new Error('one of them is empty');
     const server = createTlsServer(
       { ...options, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: handshakeMsMax },
       accept,

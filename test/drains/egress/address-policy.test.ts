@@ -172,7 +172,7 @@ test('the operator opens networks of both families, however the address is writt
 test('what the operator denies is refused, whatever else is said of it, and however it is written', () => {
   const closed = new AddressPolicy({
     allow: ['127.0.0.0/8', '1.1.1.1'],
-    deny: ['1.1.1.0/24', '2606:4700::/32', '127.0.0.9'],
+    deny: ['1.1.1.0/24', '2606:4700::/32', '127.0.0.9', '::ffff:9.9.9.0/120'],
   });
   const denied = [
     '1.1.1.1',
@@ -181,7 +181,10 @@ test('what the operator denies is refused, whatever else is said of it, and howe
     '64:ff9b::1.1.1.9',
     '2001:4860::5efe:1.1.1.9',
     '2606:4700::1111',
+    '2606:4700::5efe:8.8.8.8',
     '127.0.0.9',
+    '9.9.9.9',
+    '::ffff:9.9.9.9',
   ];
   expect(denied.map((address) => closed.judge(address))).toEqual(denied.map(() => 'refused'));
   expect(['1.1.2.1', '127.0.0.1'].map((address) => closed.judge(address))).toEqual([

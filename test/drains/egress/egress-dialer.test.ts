@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { expect, test, vi } from 'vitest';
 import type { DialTarget, DialResult } from '../../../src/drains/egress/egress-dialer.ts';
@@ -48,6 +49,18 @@ test('connects to a name, which the certificate must have', async () => {
   expect((await dial({ ...target, tls: withName, host: 'other.example.com' }, {}, known)).ok).toBe(
     true,
   );
+});
+
+test('a connection that is over in the moment in which it came about is no refusal', async () => {
+  await using receiver = await SyslogReceiver.listen();
+  const end = (message: unknown): void => {
+    const { socket } = message as { socket: Socket };
+    socket.once('connect', () => socket.destroy());
+  };
+  subscribe('net.client.socket', end);
+  const result = await dial({ host: '127.0.0.1', port: receiver.port, tls: undefined });
+  unsubscribe('net.client.socket', end);
+  expect(result).toEqual({ ok: false, failure: { reason: 'closed' } });
 });
 
 test('localhost is the loopback that the operator allows, without asking anyone', async () => {

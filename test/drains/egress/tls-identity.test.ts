@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { expect, test } from 'vitest';
 import type { DialResult } from '../../../src/drains/egress/egress-dialer.ts';
@@ -70,4 +70,19 @@ test('a client certificate is shown to a receiver that asks for one', async () =
   expect(shown.result.ok).toBe(true);
   expect(shown.seen).toBe('receiver');
   expect((await dial(asking, {})).seen).toBeUndefined();
+});
+
+test('a client certificate that OpenSSL will not show leaves no connection behind', async () => {
+  const listener = net.createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const accepted = once(listener, 'connection') as Promise<[net.Socket]>;
+  const { port } = listener.address() as AddressInfo;
+  const { cert, key } = other.issue({ isWeak: true });
+  const tls = { verify: true, identity: { ...none, cert, key } };
+  const { dialer } = testEgress();
+  const result = await dialer.connect({ host: '127.0.0.1', port, tls }, never);
+  expect(result).toMatchObject({ ok: false, failure: { reason: 'tls' } });
+  const [socket] = await accepted;
+  await once(socket.resume(), 'close');
+  listener.close();
 });

@@ -82,3 +82,10 @@ test('certificate and key need each other, and have to be a pair', () => {
     'options insecure and ca contradict',
   ]);
 });
+
+test('a client certificate that OpenSSL would not show is refused', () => {
+  const { cert, key } = authority.issue({ isWeak: true });
+  expect(parseOptions({ client_cert: cert, client_key: key }, setting).problems).toEqual([
+    'option client_cert is too weak for TLS',
+  ]);
+});

@@ -36,6 +36,7 @@ test.each([
   ['insecure', plain, 'option insecure is for drains with TLS'],
   ['sni=a.example.com', plain, 'option sni is for drains with TLS'],
   ['sni=a%20b', https, 'option sni must be a host name'],
+  ['sni=192.0.2.1', https, 'option sni must be a host name'],
   ['hostname=a%20b', https, 'option hostname must be at most 255 visible ASCII characters'],
   ['batch_lines=0', https, 'option batch_lines must be a whole number from 1 to 5000'],
   ['batch_ms=1e3', https, 'option batch_ms must be a whole number from 10 to 10000'],

@@ -450,6 +450,13 @@ test('certificate and key must belong together', () => {
   const { cert } = authority.issue();
   const { key } = authority.issue();
   expect(() => makeServer({ tls: { cert, key } })).toThrow(/key values mismatch/);
+  for (const tls of [
+    { cert: '', key },
+    { cert, key: '' },
+    { cert: '', key: '' },
+  ]) {
+    expect(() => makeServer({ tls })).toThrow('one of them is empty');
+  }
 });
 
 /** Turns of the loop until something that has to be asked for is so. */
