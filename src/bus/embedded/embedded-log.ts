@@ -13,7 +13,7 @@ import type { AppHeads } from './app-heads.ts';
 import type { BusMetrics } from './bus-metrics.ts';
 import { CheckpointJournal } from './checkpoint-journal.ts';
 import { CorruptPlaces } from './corrupt-places.ts';
-import { isNoSpace } from './disk-errors.ts';
+import { isNoSpace, isPassing } from './disk-errors.ts';
 import type { DiskSpaceOptions } from './disk-space.ts';
 import { IndexCache } from './index-cache.ts';
 import { openLogIdentity, type LogIdentity } from './log-identity.ts';
@@ -215,7 +215,7 @@ export class EmbeddedLog implements LogBus {
     } catch (error) {
       await this.#journal.abandon();
       // The next start then takes the end for a crash, which costs it a copy and nobody a line.
-      if (!isNoSpace(error)) throw error;
+      if (!isPassing(error)) throw error;
       this.#parts.logger.warn({ err: error }, 'log.close_not_noted');
     }
   }
@@ -232,7 +232,7 @@ export class EmbeddedLog implements LogBus {
 
   checkpointFailed(error: unknown): void {
     if (isNoSpace(error)) this.#upkeep.space.ranOut();
-    else this.#fail(error);
+    else if (!isPassing(error)) this.#fail(error);
   }
 
   async #recover(identity: LogIdentity): Promise<void> {

@@ -7,7 +7,7 @@ import type { LogRecord } from '../../core/record.ts';
 import type { StoredRecord } from '../bus.ts';
 import { AppendQueue, type Append, type AppendQueueOptions } from './append-queue.ts';
 import type { AppHead, AppHeads } from './app-heads.ts';
-import { isDeviceFailure, isNoSpace } from './disk-errors.ts';
+import { isDeviceFailure, isNoSpace, isPassing } from './disk-errors.ts';
 import type { IndexBuilder } from './index-builder.ts';
 import type { Segment } from './segment.ts';
 import { SegmentChain, type SegmentChainOptions, type SegmentChainParts } from './segment-chain.ts';
@@ -47,6 +47,7 @@ interface Encoded {
  * ```
  * append ─► queue ─► commit: number → write → fdatasync → index, heads, publish, resolve ─► (full?) seal
  *                              └─ ENOSPC: forget the numbers, reject, cut the file back ─► full until space returns
+ *                              └─ no file descriptor: forget the numbers, reject
  *                              └─ EIO: reject everything, report failure (the process exits)
  * ```
  */
@@ -206,9 +207,10 @@ export class PartitionLog {
       this.full = this.#mustCut = true;
       failure = await this.#cutBack(this.#chain.active).catch((later: unknown) => later);
     }
-    const isFatal = failure !== undefined && !isNoSpace(failure);
+    const isFatal = failure !== undefined && !isPassing(failure);
     if (isFatal) this.#broken = failure;
-    const why = isFatal ? 'the log cannot be written' : 'no space left for the log';
+    const isFull = this.full && !isFatal;
+    const why = isFull ? 'no space left for the log' : 'the log cannot be written';
     this.#refuse([...group, ...this.#queue.takeAll()], unavailable(why, error));
     if (isFatal) this.#parts.failed(failure);
   }

@@ -179,6 +179,37 @@ test('a device that fails at any write or sync: the process is told to end, or t
   expect(ended).toBeGreaterThan(5);
 });
 
+test('a process without a free descriptor goes on when it has one: that is no failure of the disk', async () => {
+  for (let nth = 0; nth < 24; nth++) {
+    await using directory = await temporaryDirectory();
+    const storage = new FailingStorage(new NodeStorage(directory.path));
+    const fatal: unknown[] = [];
+    const bus = await openEmbedded(
+      directory.path,
+      { segmentBytes, checkpointCompactBytesMin: 300 },
+      { storage, onFatal: (error) => fatal.push(error) },
+    );
+    // A directory is opened for each of its syncs.
+    let seen = 0;
+    storage.fault = (step, path) => {
+      const needsOne = step === 'open' || (step === 'sync' && !/\.\w+$/.test(path));
+      return needsOne && ++seen > nth && seen <= nth + 3 ? 'EMFILE' : undefined;
+    };
+    const acked = await appendAll(bus, 0, 20);
+    expect(fatal, `nth ${nth}`).toEqual([]);
+    await until(bus);
+    acked.push(...(await appendAll(bus, 20, 40)));
+    expect(acked).toContain('39');
+    expect(await textsIn(bus)).toEqual(acked);
+    expect((await bus.checkpoints.load(0)).get('drain:1')).toEqual({ n: 39 });
+    await bus.close();
+    const next = await openEmbedded(directory.path, { segmentBytes });
+    expect(await textsIn(next), `nth ${nth}`).toEqual(acked);
+    expect((await next.checkpoints.load(0)).get('drain:1')).toEqual({ n: 39 });
+    await next.close();
+  }
+});
+
 test('an opening that fails holds no file and can be tried again', async () => {
   await using directory = await temporaryDirectory();
   const first = await openEmbedded(directory.path, { segmentBytes });
