@@ -98,8 +98,9 @@ export class EmbeddedLog implements LogBus {
 
   /**
    * Opens or makes the log.
-   * @throws AppError CONFIG_INVALID when the log has another number of partitions, FORMAT_TOO_NEW; Node's own
-   *   error when the disk refuses. Then nothing is held any more, and it may be tried again.
+   * @throws AppError CONFIG_INVALID when the log has another number of partitions, FORMAT_TOO_NEW, BUS_CORRUPT when
+   *   files of two logs lie in one directory; Node's own error when the disk refuses. Then nothing is held any more,
+   *   and it may be tried again.
    */
   static async open(options: EmbeddedLogOptions, parts: EmbeddedLogParts): Promise<EmbeddedLog> {
     const { storage, clock, logger } = parts;

@@ -1,3 +1,4 @@
+import { AppError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Position } from '../../core/position.ts';
 import { appId, type AppId } from '../../core/ids.ts';
@@ -252,8 +253,18 @@ async function openSegments(
     const head = Buffer.alloc(segmentHeaderBytes);
     await readAround(file, head, 0);
     // Its name says where it begins, and its salt is the log's: the records can be read all the same.
-    if (!decodeSegmentHeader(head)) parts.onCorrupt(path, 0);
+    const header = decodeSegmentHeader(head);
+    if (!header) parts.onCorrupt(path, 0);
+    else if (header.logId !== options.logId) throw foreign(path, header.logId, options.logId);
   }
+}
+
+/** Every record of it would look like damage, and the last segment's would be cut off. */
+function foreign(path: string, found: string, expected: string): AppError {
+  return new AppError(
+    'BUS_CORRUPT',
+    `${path} is of the log ${found}, but log.json says ${expected}: files of two logs are in one directory`,
+  );
 }
 
 /** Unfinished files of an earlier run, and indexes whose segment is gone. */
