@@ -31,7 +31,6 @@ import type { Storage } from './storage.ts';
 export interface EmbeddedLogOptions extends LogRetentionOptions, DiskSpaceOptions {
   /** Partitions of a new log; an existing log must have as many. */
   readonly partitions: number;
-  readonly segmentBytes: number;
   readonly appendQueueBytesMax: number;
   readonly commitBytesMax: number;
   readonly readsMax: number;
@@ -121,6 +120,7 @@ export class EmbeddedLog implements LogBus {
       log = new EmbeddedLog(options, parts, { ...identity, journal, life });
       await log.#recover(identity);
       await journal.sync();
+      await log.#upkeep.fitSegments();
       await log.#upkeep.space.check();
       parts.metrics.watch(() => opened?.bytes ?? 0);
       log.#upkeep.start();

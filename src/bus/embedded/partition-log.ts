@@ -95,6 +95,11 @@ export class PartitionLog {
     return this.#chain.segments;
   }
 
+  /** A segment is sealed once it is this long. */
+  set segmentBytes(bytes: number) {
+    this.#chain.segmentBytes = bytes;
+  }
+
   get bytes(): number {
     return this.#chain.bytes;
   }
