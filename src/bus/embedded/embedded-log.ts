@@ -172,9 +172,8 @@ export class EmbeddedLog implements LogBus {
   async bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {
     const reader = this.#reader(partition);
     const head = reader.head(app);
-    const position = reader.oldest;
-    if (app === undefined) return { oldest: { position, appSeq: 0, previous: null }, head };
-    return { oldest: await reader.boundAt(app, position), head };
+    if (app !== undefined) return { oldest: await reader.oldestBound(app), head };
+    return { oldest: { position: reader.oldest, appSeq: 0, previous: null }, head };
   }
 
   /**
