@@ -116,6 +116,7 @@ export class LogRetention {
     await unlinkIfThere(storage, segment.path);
     await storage.syncDirectory(log.directory);
     this.#leaving.delete(log);
+    log.roomBytes += segment.bytes;
     await this.#removeIndex(segment);
     logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
   }

@@ -59,6 +59,8 @@ export class PartitionLog {
   headOffset: number;
   /** Set while the disk has no room; appends are refused meanwhile. */
   full = false;
+  /** What may still be written before the disk counts as full, as of the last look at it. */
+  roomBytes = 0;
   readonly #options: PartitionLogOptions;
   readonly #parts: PartitionLogParts;
   /** Heads of the apps in the group that is being written. Nobody sees them before it is durable. */
@@ -107,7 +109,7 @@ export class PartitionLog {
   append(records: readonly LogRecord[]): Promise<void> {
     if (this.#broken !== undefined)
       return Promise.reject(unavailable('the log has failed', this.#broken));
-    if (this.full) return Promise.reject(unavailable('no space left for the log'));
+    if (this.full) return Promise.reject(unavailable(noSpace));
     const written = this.#queue.add(records);
     if (!this.#queue.isEmpty) this.#committing ??= this.#commitAll();
     return written;
@@ -131,7 +133,10 @@ export class PartitionLog {
   async #commitAll(): Promise<void> {
     // One turn of the loop later, so that all requests that arrived in this one share the write.
     await new Promise((resolve) => setImmediate(resolve));
-    while (!this.#queue.isEmpty) await this.#commitGroup(this.#queue.takeGroup());
+    while (!this.#queue.isEmpty) {
+      if (this.full) this.#refuse(this.#queue.takeAll(), unavailable(noSpace));
+      else await this.#commitGroup(this.#queue.takeGroup());
+    }
     this.#committing = undefined;
   }
 
@@ -147,6 +152,8 @@ export class PartitionLog {
       await this.#undo(group, error);
       return;
     }
+    this.roomBytes -= bytes;
+    this.full ||= this.roomBytes < 0;
     const segment = this.#chain.active;
     this.#publish(segment, encoded);
     for (const append of group) append.resolve();
@@ -215,7 +222,7 @@ export class PartitionLog {
     const isFatal = failure !== undefined && !isPassing(failure);
     if (isFatal) this.#broken = failure;
     const isFull = this.full && !isFatal;
-    const why = isFull ? 'no space left for the log' : 'the log cannot be written';
+    const why = isFull ? noSpace : 'the log cannot be written';
     this.#refuse([...group, ...this.#queue.takeAll()], unavailable(why, error));
     if (isFatal) this.#parts.failed(failure);
   }
@@ -252,6 +259,8 @@ export class PartitionLog {
     return { logId: this.logId, partition: this.partition, offset, line: 0 };
   }
 }
+
+const noSpace = 'no space left for the log';
 
 function unavailable(message: string, cause?: unknown): DependencyError {
   return new DependencyError('BUS_UNAVAILABLE', message, cause);

@@ -246,3 +246,30 @@ test('checkpoints that found no room are written by the next sync that finds som
   await next.close();
   await bus.close();
 });
+
+class ShrinkingDisk extends NodeStorage {
+  usedBytes = (): number => 0;
+
+  override freeBytes(): Promise<number> {
+    return Promise.resolve((24 << 20) - this.usedBytes());
+  }
+}
+
+test('a flood does not use up in a second what is left to checkpoints, whatever waits to be written', async () => {
+  await using directory = await temporaryDirectory();
+  const storage = new ShrinkingDisk(directory.path);
+  const bus = await openEmbedded(
+    directory.path,
+    { freeBytesMin: 16 << 20, commitBytesMax: 2 << 20 },
+    { storage },
+  );
+  storage.usedBytes = () => bus.bytes;
+  const record = linesRecord(1, ['x'.repeat(200_000)]);
+  const appends = Array.from({ length: 150 }, () => bus.append([record]));
+  const answers = await Promise.allSettled(appends);
+  expect(bus.problem()).toBe('no space left for the log');
+  expect(answers.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(50);
+  expect(bus.bytes).toBeGreaterThan(8 << 20);
+  expect(bus.bytes).toBeLessThan(11 << 20);
+  await bus.close();
+});
