@@ -265,6 +265,21 @@ test('after its removal nothing runs for a drain, and its checkpoints are gone',
   expect([...(await kit.bus.checkpoints.load(0)).keys()]).toEqual([]);
 });
 
+test("does not go on with the books of another app's drain that had the same id", async () => {
+  const kit = new ManagerKit();
+  await kit.start();
+  await kit.append('a', 'b');
+  await kit.stop();
+  const [entry] = (await kit.bus.checkpoints.load(0)).values();
+  const reached = (entry?.['reached'] ?? []) as [string, number, number, number];
+  const [logId, app, ...place] = reached;
+  const other = { ...entry, reached: [logId, app + 1, ...place] };
+  await kit.bus.checkpoints.append(0, 1, new Map([[`drain:${kit.row.id}`, other]]));
+  await kit.restart();
+  expect(kit.drain.texts).toEqual(['a', 'b', 'a', 'b']);
+  expect(await kit.health()).toMatchObject({ messages: { delivered: 2 }, imbalanceMessages: 0 });
+});
+
 test('one test of a drain at a time, and only so many of all', async () => {
   const kit = await startedKit();
   const verdict: ProbeVerdict = {
