@@ -52,6 +52,17 @@ test('retention may overtake a paused drain, which is told when it goes on', asy
   });
 });
 
+test('what cannot be read any more counts as the backlog of a paused drain until it goes on', async () => {
+  const kit = await startedKit();
+  await kit.append('a');
+  await kit.change({ isPaused: true });
+  await kit.append('b', 'c');
+  // An index that was made again without the record of `b`.
+  const count = kit.bus.count.bind(kit.bus);
+  kit.bus.count = async (...asked) => (await count(...asked)) - 1;
+  expect(await kit.health()).toMatchObject({ backlog: { messages: 2 }, imbalanceMessages: 0 });
+});
+
 test('a batch that is under way at a pause may come to its end, and is not sent again', async () => {
   const kit = await startedKit();
   const answer = Promise.withResolvers<Delivery>();
