@@ -46,7 +46,10 @@ export class DiskSpace {
       log.roomBytes += roomBytes / logs.length - (before[i] ?? 0);
     }
     if (isFull !== wasFull) logger.warn({ freeBytesMin }, isFull ? 'log.full' : 'log.has_space');
-    if (isFull && !wasFull) await retain();
+    if (!isFull || wasFull) return;
+    // Retention never takes the segment that is written, and no line comes that would end it.
+    for (const log of logs) await log.sealWhenDue();
+    await retain();
   }
 
   /** No lines are taken before a check finds room again. */

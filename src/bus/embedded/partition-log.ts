@@ -120,6 +120,14 @@ export class PartitionLog {
     await this.#committing;
   }
 
+  /** Ends an active segment that is too long already, because segments have become smaller since it was begun. */
+  async sealWhenDue(): Promise<void> {
+    await this.whenWritten();
+    if (this.#committing || !this.#chain.isSealDue) return;
+    this.#committing = this.#seal().then(() => this.#commitAll());
+    await this.#committing;
+  }
+
   async close(): Promise<void> {
     await this.whenWritten();
     await this.#chain.retire();

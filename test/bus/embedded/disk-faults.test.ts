@@ -255,6 +255,26 @@ class ShrinkingDisk extends NodeStorage {
   }
 }
 
+test('a start on a disk that one long segment has filled makes room, when less is to be kept and segments are shorter', async () => {
+  await using directory = await temporaryDirectory();
+  const storage = new ShrinkingDisk(directory.path);
+  const first = await openEmbedded(directory.path, { freeBytesMin: 0 }, { storage });
+  const record = linesRecord(1, ['x'.repeat(200_000)]);
+  for (let i = 0; i < 50; i++) await first.append([record]);
+  expect(first.bytes).toBeGreaterThan(9 << 20);
+  storage.usedBytes = () => first.bytes;
+  await first.close();
+  const options = { segmentBytes: 1 << 20, retentionBytesMax: 2 << 20 };
+  const bus = await openEmbedded(directory.path, options, { storage });
+  storage.usedBytes = () => bus.bytes;
+  await until(bus);
+  expect(bus.problem()).toBeUndefined();
+  expect(bus.bytes).toBeLessThan(1 << 20);
+  await bus.append([record]);
+  expect((await bus.bounds(0, one)).head.appSeq).toBe(51);
+  await bus.close();
+});
+
 test('a flood does not use up in a second what is left to checkpoints, whatever waits to be written', async () => {
   await using directory = await temporaryDirectory();
   const storage = new ShrinkingDisk(directory.path);
