@@ -79,7 +79,7 @@ export class LoopShare {
   /** Rests are as short as timers allow: what is less is kept for the next. */
   #endTurn(): void {
     const { clock } = this.#parts;
-    const turnMs = clock.monotonicMs() - (this.#turnFromMs ?? 0);
+    const turnMs = Math.min(clock.monotonicMs() - (this.#turnFromMs ?? 0), turnMsMax);
     this.#owedRestMs += turnMs * this.#options.restTurns;
     if (this.#owedRestMs < timerMsMin) return this.#nextTurn();
     const restMs = this.#owedRestMs;
@@ -113,3 +113,5 @@ export class LoopShare {
 }
 
 const timerMsMin = 1;
+/** What lasted longer was no work: the process or its machine was stopped meanwhile. */
+const turnMsMax = 100;

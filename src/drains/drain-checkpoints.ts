@@ -1,4 +1,4 @@
-import type { Entries, LogBus, Subscription } from '../bus/bus.ts';
+import type { Entries, Entry, LogBus, Subscription } from '../bus/bus.ts';
 import type { AppId } from '../core/ids.ts';
 import { parsePosition } from '../core/position.ts';
 import type { DrainRow } from '../registry/registry.ts';
@@ -63,7 +63,8 @@ export class DrainCheckpoints {
   }
 
   #keptOf(row: DrainRow, entries: Entries): KeptDrain {
-    const entry = entries.get(drainKey(row));
+    const found = entries.get(drainKey(row));
+    const entry = found && isOf(row.app, found) ? found : undefined;
     const known = (entry && decodeBooks(entry)) ?? this.#firstBooks(row);
     const uncounted = entries.get(`uncounted:${row.app}`)?.['seq'];
     const isUncounted = typeof uncounted === 'number' && known.cursor.seq < uncounted;
@@ -99,6 +100,11 @@ function drainKey(row: DrainRow): string {
 
 function replayKey(row: DrainRow): string {
   return `replay:${row.id}`;
+}
+
+/** Another app's drain had the same id when the registry is one from a backup, which does not know of it. */
+function isOf(app: AppId, { reached }: Exclude<Entry, null>): boolean {
+  return !Array.isArray(reached) || reached[1] === app;
 }
 
 function reachedEntry(app: AppId, books: Books): readonly unknown[] {

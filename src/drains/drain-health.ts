@@ -36,7 +36,7 @@ export async function healthOf(
   parts: HealthParts,
 ): Promise<DrainHealth> {
   const { books, condition, certificate } = drain;
-  const audit = await auditBooks(parts.bus, drain.app, books);
+  const audit = await auditOf(drain, parts);
   return {
     ...condition,
     messages: books.counts,
@@ -45,6 +45,11 @@ export async function healthOf(
     certificate,
     replay,
   };
+}
+
+export function auditOf(drain: RunningDrain, { bus }: Pick<HealthParts, 'bus'>): Promise<Audit> {
+  const isPaused = drain.condition.state === 'paused';
+  return auditBooks(bus, drain.app, drain.books, { isPaused });
 }
 
 /** What the lines weigh that an audit has counted. */

@@ -6,9 +6,9 @@ import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Service } from '../core/service.ts';
 import type { DrainRow, RegistryChange } from '../registry/registry.ts';
-import { auditBooks, type Audit } from './drain-audit.ts';
+import type { Audit } from './drain-audit.ts';
 import { DrainCheckpoints, type CheckpointReader } from './drain-checkpoints.ts';
-import { backlogOf, healthOf, type DrainHealth } from './drain-health.ts';
+import { auditOf, backlogOf, healthOf, type DrainHealth } from './drain-health.ts';
 import { kindOf } from './drain-kind.ts';
 import type { DrainMetrics, DrainTotals } from './drain-metrics.ts';
 import {
@@ -228,7 +228,7 @@ export class DrainManager implements Service {
         await new Promise((resolve) => setImmediate(resolve));
       }
       const { drain } = managed;
-      yield { drain, audit: await auditBooks(this.#parts.bus, drain.app, drain.books) };
+      yield { drain, audit: await auditOf(drain, this.#parts) };
     }
   }
 

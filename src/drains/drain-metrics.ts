@@ -107,41 +107,46 @@ export class DrainMetrics {
     this.#seconds.observe(seconds);
   }
 
-  /** Reads the drains' totals whenever metrics are asked for. */
+  /** Reads the drains' totals whenever metrics are asked for, once for all that show them. */
   watch(totals: () => Promise<DrainTotals>): void {
     const registers = [this.#registry];
-    const imbalance = new Gauge({
-      name: 'spillway_conservation_imbalance_messages',
-      help: 'Lines whose end is not accounted for, or accounted for twice. Always 0.',
-      registers,
-    });
-    const queued = new Gauge({
-      name: 'spillway_drain_queue_bytes',
-      help: 'Memory that queued lines take, all drains.',
-      registers,
-    });
-    const workers = new Gauge({
+    let reading: Promise<DrainTotals> | undefined;
+    // A scrape asks all metrics at the same time: what one of them set would show in another only at the next scrape.
+    const read = (): Promise<DrainTotals> =>
+      (reading ??= totals().finally(() => (reading = undefined)));
+    const gauge = (name: string, help: string, value: (now: DrainTotals) => number): void =>
+      void new Gauge({
+        name,
+        help,
+        registers,
+        async collect() {
+          this.set(value(await read()));
+        },
+      });
+    gauge(
+      'spillway_conservation_imbalance_messages',
+      'Lines whose end is not accounted for, or accounted for twice. Always 0.',
+      (now) => now.imbalanceMessages,
+    );
+    gauge(
+      'spillway_drain_queue_bytes',
+      'Memory that queued lines take, all drains.',
+      (now) => now.queuedBytes,
+    );
+    gauge('spillway_drain_replays', 'Replays that are running.', (now) => now.replays);
+    gauge(
+      'spillway_drain_backlog_messages',
+      'Lines in the log that drains have not dealt with, all drains.',
+      (now) => now.backlogMessages,
+    );
+    new Gauge({
       name: 'spillway_drains',
       help: 'Drains by state.',
       labelNames: ['state'],
       registers,
-    });
-    const replays = new Gauge({
-      name: 'spillway_drain_replays',
-      help: 'Replays that are running.',
-      registers,
-    });
-    new Gauge({
-      name: 'spillway_drain_backlog_messages',
-      help: 'Lines in the log that drains have not dealt with, all drains.',
-      registers,
       async collect() {
-        const now = await totals();
-        this.set(now.backlogMessages);
-        imbalance.set(now.imbalanceMessages);
-        queued.set(now.queuedBytes);
-        replays.set(now.replays);
-        for (const state of drainStates) workers.set({ state }, now.workers[state] ?? 0);
+        const { workers } = await read();
+        for (const state of drainStates) this.set({ state }, workers[state] ?? 0);
       },
     });
   }

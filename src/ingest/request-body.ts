@@ -85,11 +85,6 @@ export class RequestBody {
 
   #inflate(request: LogRequest, body: Buffer): void {
     this.#desk.storing(request);
-    const inflated = (bytes: Buffer): void => {
-      request.claim?.resize(bytes.length);
-      if (request.isAnswered) this.#desk.gone(request);
-      else this.#desk.complete(request, bytes);
-    };
     const failed = (error: unknown): void => {
       const isTooLarge = error instanceof AppError && error.code === 'BODY_TOO_LARGE';
       if (request.isAnswered) this.#desk.gone(request);
@@ -102,7 +97,32 @@ export class RequestBody {
       failed(error);
       return;
     }
-    if (result instanceof Promise) void result.then(inflated, failed);
-    else inflated(result);
+    if (result instanceof Promise) {
+      void result.then((bytes) => this.#inflated(request, body, bytes), failed);
+    } else {
+      this.#inflated(request, body, result);
+    }
   }
+
+  /** How long it is shows only now. While there is no room for that, only what was sent is kept. */
+  #inflated(request: LogRequest, body: Buffer, bytes: Buffer): void {
+    if (request.isAnswered) {
+      this.#desk.gone(request);
+    } else if (hasRoomFor(bytes.length, request)) {
+      request.claim?.resize(bytes.length);
+      this.#desk.complete(request, bytes);
+    } else {
+      this.#inflateLater(request, body, bytes.length);
+    }
+  }
+
+  #inflateLater(request: LogRequest, body: Buffer, inflatedBytes: number): void {
+    this.#desk.hold(request, () => {
+      if (hasRoomFor(inflatedBytes, request)) this.#inflate(request, body);
+    });
+  }
+}
+
+function hasRoomFor(bytes: number, { claim }: LogRequest): boolean {
+  return !claim || bytes <= claim.bytes || claim.grow(bytes - claim.bytes);
 }

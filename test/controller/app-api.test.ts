@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { DependencyError } from '../../src/core/errors.ts';
+import type { AppId } from '../../src/core/ids.ts';
 import { secretHash } from '../../src/registry/secret-hash.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { dataOf, scratchController, type Credentials } from './scratch-controller.ts';
@@ -29,6 +31,28 @@ test('an app is created with a given name in lower case, or with a generated one
     expect(refused.status).toBe(422);
     expect(refused.json.errors?.['']).toHaveLength(1);
   }
+});
+
+test('an app never gets an id under which the log has lines, as after a registry from a backup', async () => {
+  const old = 3;
+  const headOf = (app: AppId) =>
+    Promise.resolve({ position: '0123456789abcdef-0-7-0', appSeq: app <= old ? 42 : 0 });
+  await using api = await scratchController({ appHead: { headOf } });
+  const auth = await api.account('a@ex.com');
+  const made = await api.call('POST', '/api/apps', { auth, body: { unique_name: 'fresh' } });
+  expect(made.status).toBe(201);
+  expect(dataOf(await api.call('GET', '/api/apps', { auth }))).toHaveLength(1);
+  const { fields } = api.logged.find(({ event }) => event === 'controller.app_created') ?? {};
+  expect(fields).toMatchObject({ appId: old + 1 });
+});
+
+test('an app is not made while nobody can say whether its id is fresh', async () => {
+  const headOf = () => Promise.reject(new DependencyError('BUS_UNAVAILABLE', 'no'));
+  await using api = await scratchController({ appHead: { headOf } });
+  const auth = await api.account('a@ex.com');
+  const refused = await api.call('POST', '/api/apps', { auth, body: { unique_name: 'fresh' } });
+  expect(refused.status).toBeGreaterThanOrEqual(500);
+  expect(dataOf(await api.call('GET', '/api/apps', { auth }))).toEqual([]);
 });
 
 test('apps are listed and shown with what clients read, and destroyed for good', async () => {

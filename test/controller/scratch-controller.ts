@@ -20,7 +20,7 @@ import type { Mailer } from '../../src/controller/mail/mailer.ts';
 import { OutboxMailer } from '../../src/controller/mail/outbox-mailer.ts';
 import { systemChance } from '../../src/core/chance.ts';
 import { systemClock, type Clock } from '../../src/core/clock.ts';
-import type { DrainId } from '../../src/core/ids.ts';
+import type { AppId, DrainId } from '../../src/core/ids.ts';
 import { openKeyRing } from '../../src/registry/key-ring.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import { openSqlRegistry } from '../../src/registry/sql/sql-registry.ts';
@@ -99,6 +99,7 @@ export interface ScratchOverrides {
   readonly clock?: Clock;
   readonly mailer?: Mailer;
   readonly logStreams?: LogStreams;
+  readonly appHead?: AppHead;
   readonly port?: number;
 }
 
@@ -133,7 +134,7 @@ export async function scratchController(overrides: ScratchOverrides = {}): Promi
       mailer: overrides.mailer ?? outbox,
       logStreams: overrides.logStreams ?? recordingStreams(streams),
       drainGate: stubGate,
-      appHead: stubHead,
+      appHead: overrides.appHead ?? stubHead(),
       drainWatch: stubWatch,
       drainCommands: commands,
       clock,
@@ -271,9 +272,17 @@ class StubCommands implements DrainCommands {
   }
 }
 
-const stubHead: AppHead = {
-  headOf: (app) => Promise.resolve({ position: `0123456789abcdef-0-7-${app}`, appSeq: 42 }),
-};
+/** An app has no lines when it is made, and some whenever its head is asked for later. */
+function stubHead(): AppHead {
+  const made = new Set<AppId>();
+  return {
+    headOf: (app) => {
+      const appSeq = made.has(app) ? 42 : 0;
+      made.add(app);
+      return Promise.resolve({ position: `0123456789abcdef-0-7-${app}`, appSeq });
+    },
+  };
+}
 
 async function listen(controller: Controller, port: number): Promise<Server> {
   const server = createServer((req, res) => controller.handle(req, res));

@@ -113,3 +113,12 @@ test('whoever is told to stop does not wait any longer, and no room is kept for 
   expect(share.waitingBytes).toBe(0);
   await share.take(100, stop.signal);
 });
+
+test('a minute in which the process was stopped is not followed by a minute of rest', async () => {
+  const clock = new SteppedClock();
+  const share = shareOf({ restTurns: 1, clock });
+  await share.take(100);
+  clock.ms = 60_000;
+  await turn();
+  expect(clock.rests).toEqual([100]);
+});

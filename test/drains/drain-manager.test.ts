@@ -52,6 +52,17 @@ test('retention may overtake a paused drain, which is told when it goes on', asy
   });
 });
 
+test('what cannot be read any more counts as the backlog of a paused drain until it goes on', async () => {
+  const kit = await startedKit();
+  await kit.append('a');
+  await kit.change({ isPaused: true });
+  await kit.append('b', 'c');
+  // An index that was made again without the record of `b`.
+  const count = kit.bus.count.bind(kit.bus);
+  kit.bus.count = async (...asked) => (await count(...asked)) - 1;
+  expect(await kit.health()).toMatchObject({ backlog: { messages: 2 }, imbalanceMessages: 0 });
+});
+
 test('a batch that is under way at a pause may come to its end, and is not sent again', async () => {
   const kit = await startedKit();
   const answer = Promise.withResolvers<Delivery>();
@@ -263,6 +274,21 @@ test('after its removal nothing runs for a drain, and its checkpoints are gone',
   expect(kit.drain.texts).toEqual(['a']);
   expect(await kit.manager.healthOf(kit.row.id)).toBeUndefined();
   expect([...(await kit.bus.checkpoints.load(0)).keys()]).toEqual([]);
+});
+
+test("does not go on with the books of another app's drain that had the same id", async () => {
+  const kit = new ManagerKit();
+  await kit.start();
+  await kit.append('a', 'b');
+  await kit.stop();
+  const [entry] = (await kit.bus.checkpoints.load(0)).values();
+  const reached = (entry?.['reached'] ?? []) as [string, number, number, number];
+  const [logId, app, ...place] = reached;
+  const other = { ...entry, reached: [logId, app + 1, ...place] };
+  await kit.bus.checkpoints.append(0, 1, new Map([[`drain:${kit.row.id}`, other]]));
+  await kit.restart();
+  expect(kit.drain.texts).toEqual(['a', 'b', 'a', 'b']);
+  expect(await kit.health()).toMatchObject({ messages: { delivered: 2 }, imbalanceMessages: 0 });
 });
 
 test('one test of a drain at a time, and only so many of all', async () => {

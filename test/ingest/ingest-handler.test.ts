@@ -577,6 +577,25 @@ test('lets one app hold an eighth of the room, and others pass', async () => {
   for (const client of [first, second, other]) client.close();
 });
 
+test('counts a compressed body by what it becomes: it waits for room before it is stored', async () => {
+  await using harness = await startIngest({ bytesInFlightMax: 8 * 50_000 });
+  harness.log.isStopped = true;
+  const gzip = { 'Content-Encoding': 'gzip' };
+  const body = frame('x'.repeat(5000)).repeat(8);
+  const first = new Client(harness.port).send(request(gzipSync(body), gzip));
+  await until(() => harness.log.waiting === 1);
+  const second = new Client(harness.port).send(request(gzipSync(body), gzip));
+  await until(() => held(harness) === 1);
+  expect(await harness.metric('spillway_ingest_in_flight_bytes')).toBeLessThan(50_000);
+  harness.log.letGo();
+  expect(await first.reply()).toMatchObject({ status: 204 });
+  await harness.clock.advance(100);
+  expect(await second.reply()).toMatchObject({ status: 204 });
+  for (const client of [first, second]) client.close();
+  expect((await harness.records()).map(({ lines }) => lines)).toEqual([8, 8]);
+  expect(await harness.metric('spillway_ingest_in_flight_bytes')).toBe(0);
+});
+
 test('ends even when all bodies of an app are stuck half-way for want of room', async () => {
   await using harness = await startIngest({ bytesInFlightMax: 8 * 20_000 });
   const body = frame('x'.repeat(5000)).repeat(4);

@@ -19,6 +19,8 @@ export interface DiskSpaceParts {
 export class DiskSpace {
   readonly #options: DiskSpaceOptions;
   readonly #parts: DiskSpaceParts;
+  /** As of the last check. */
+  #wasFull = false;
 
   constructor(options: DiskSpaceOptions, parts: DiskSpaceParts) {
     this.#options = options;
@@ -31,13 +33,23 @@ export class DiskSpace {
 
   /** The end of a full disk as well as its beginning is noticed here. */
   async check(): Promise<void> {
-    const { storage, logger, retain } = this.#parts;
+    const { storage, logger, logs, retain } = this.#parts;
     const { freeBytesMin } = this.#options;
-    const isFull = (await storage.freeBytes()) < freeBytesMin;
-    const wasFull = this.isFull;
+    const before = logs.map((log) => log.roomBytes);
+    const roomBytes = (await storage.freeBytes()) - freeBytesMin;
+    const isFull = roomBytes < 0;
+    const wasFull = this.#wasFull;
+    this.#wasFull = isFull;
     this.#setFull(isFull);
+    for (const [i, log] of logs.entries()) {
+      // What was written meanwhile need not be in it.
+      log.roomBytes += roomBytes / logs.length - (before[i] ?? 0);
+    }
     if (isFull !== wasFull) logger.warn({ freeBytesMin }, isFull ? 'log.full' : 'log.has_space');
-    if (isFull && !wasFull) await retain();
+    if (!isFull || wasFull) return;
+    // Retention never takes the segment that is written, and no line comes that would end it.
+    for (const log of logs) await log.sealWhenDue();
+    await retain();
   }
 
   /** No lines are taken before a check finds room again. */

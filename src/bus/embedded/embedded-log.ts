@@ -13,7 +13,7 @@ import type { AppHeads } from './app-heads.ts';
 import type { BusMetrics } from './bus-metrics.ts';
 import { CheckpointJournal } from './checkpoint-journal.ts';
 import { CorruptPlaces } from './corrupt-places.ts';
-import { isNoSpace } from './disk-errors.ts';
+import { isNoSpace, isPassing } from './disk-errors.ts';
 import type { DiskSpaceOptions } from './disk-space.ts';
 import { IndexCache } from './index-cache.ts';
 import { openLogIdentity, type LogIdentity } from './log-identity.ts';
@@ -31,7 +31,6 @@ import type { Storage } from './storage.ts';
 export interface EmbeddedLogOptions extends LogRetentionOptions, DiskSpaceOptions {
   /** Partitions of a new log; an existing log must have as many. */
   readonly partitions: number;
-  readonly segmentBytes: number;
   readonly appendQueueBytesMax: number;
   readonly commitBytesMax: number;
   readonly readsMax: number;
@@ -98,8 +97,9 @@ export class EmbeddedLog implements LogBus {
 
   /**
    * Opens or makes the log.
-   * @throws AppError CONFIG_INVALID when the log has another number of partitions, FORMAT_TOO_NEW; Node's own
-   *   error when the disk refuses. Then nothing is held any more, and it may be tried again.
+   * @throws AppError CONFIG_INVALID when the log has another number of partitions, FORMAT_TOO_NEW, BUS_CORRUPT when
+   *   files of two logs lie in one directory; Node's own error when the disk refuses. Then nothing is held any more,
+   *   and it may be tried again.
    */
   static async open(options: EmbeddedLogOptions, parts: EmbeddedLogParts): Promise<EmbeddedLog> {
     const { storage, clock, logger } = parts;
@@ -120,6 +120,7 @@ export class EmbeddedLog implements LogBus {
       log = new EmbeddedLog(options, parts, { ...identity, journal, life });
       await log.#recover(identity);
       await journal.sync();
+      await log.#upkeep.fitSegments();
       await log.#upkeep.space.check();
       parts.metrics.watch(() => opened?.bytes ?? 0);
       log.#upkeep.start();
@@ -171,9 +172,8 @@ export class EmbeddedLog implements LogBus {
   async bounds(partition: number, app?: AppId): Promise<{ oldest: Bound; head: Bound }> {
     const reader = this.#reader(partition);
     const head = reader.head(app);
-    const position = reader.oldest;
-    if (app === undefined) return { oldest: { position, appSeq: 0, previous: null }, head };
-    return { oldest: await reader.boundAt(app, position), head };
+    if (app !== undefined) return { oldest: await reader.oldestBound(app), head };
+    return { oldest: { position: reader.oldest, appSeq: 0, previous: null }, head };
   }
 
   /**
@@ -215,7 +215,7 @@ export class EmbeddedLog implements LogBus {
     } catch (error) {
       await this.#journal.abandon();
       // The next start then takes the end for a crash, which costs it a copy and nobody a line.
-      if (!isNoSpace(error)) throw error;
+      if (!isPassing(error)) throw error;
       this.#parts.logger.warn({ err: error }, 'log.close_not_noted');
     }
   }
@@ -232,7 +232,7 @@ export class EmbeddedLog implements LogBus {
 
   checkpointFailed(error: unknown): void {
     if (isNoSpace(error)) this.#upkeep.space.ranOut();
-    else this.#fail(error);
+    else if (!isPassing(error)) this.#fail(error);
   }
 
   async #recover(identity: LogIdentity): Promise<void> {

@@ -4,11 +4,13 @@ import type { CheckpointStore } from '../bus.ts';
 import { isDeviceFailure } from './disk-errors.ts';
 import type { IndexCache } from './index-cache.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { bytesAllowed, segmentsToDrop } from './retention.ts';
+import { bytesAllowed, segmentBytesWithin, segmentsToDrop } from './retention.ts';
 import { indexPath, type Segment } from './segment.ts';
 import type { Storage } from './storage.ts';
 
 export interface LogRetentionOptions {
+  /** A segment is sealed once it is this long; see also {@link LogRetention.fitSegments}. */
+  readonly segmentBytes: number;
   /** Of all partitions together. */
   readonly retentionBytesMax: number;
   /** Keep less than that on a small disk: half of the sum of the free space and the log's own bytes. */
@@ -55,22 +57,35 @@ export class LogRetention {
     return run;
   }
 
+  /**
+   * Makes segments so small that what is kept can be some of them, where that depends on the disk.
+   * @returns the bytes that each partition may have.
+   */
+  async fitSegments(): Promise<number> {
+    const { storage, logs } = this.#parts;
+    const { segmentBytes, retentionBytesMax, retentionFitsDisk } = this.#options;
+    const freeBytes = retentionFitsDisk ? await storage.freeBytes() : Infinity;
+    const ownBytes = logs.reduce((sum, log) => sum + log.bytes, 0);
+    const bytesMax = bytesAllowed(retentionBytesMax, freeBytes, ownBytes) / logs.length;
+    if (retentionFitsDisk) {
+      for (const log of logs) log.segmentBytes = segmentBytesWithin(segmentBytes, bytesMax);
+    }
+    return bytesMax;
+  }
+
   /** Resolves when nothing is being dropped. */
   async whenIdle(): Promise<void> {
     await this.#running;
   }
 
   async #run(by: { readonly age: boolean }): Promise<void> {
-    const { clock, storage, logs, failed } = this.#parts;
-    const { retentionBytesMax, retentionFitsDisk, retentionAgeMsMax } = this.#options;
+    const { clock, logs, failed } = this.#parts;
     try {
       // What an earlier run left behind is not asked about again.
       for (const log of logs) await this.#removeLeaving(log);
-      const freeBytes = retentionFitsDisk ? await storage.freeBytes() : Infinity;
-      const ownBytes = logs.reduce((sum, log) => sum + log.bytes, 0);
       const options = {
-        ageMsMax: by.age ? retentionAgeMsMax : Infinity,
-        bytesMax: bytesAllowed(retentionBytesMax, freeBytes, ownBytes) / logs.length,
+        ageMsMax: by.age ? this.#options.retentionAgeMsMax : Infinity,
+        bytesMax: await this.fitSegments(),
       };
       for (const log of logs) {
         const sealed = log.segments.slice(0, -1);
@@ -101,6 +116,7 @@ export class LogRetention {
     await unlinkIfThere(storage, segment.path);
     await storage.syncDirectory(log.directory);
     this.#leaving.delete(log);
+    log.roomBytes += segment.bytes;
     await this.#removeIndex(segment);
     logger.info({ path: segment.path, bytes: segment.bytes }, 'log.segment_dropped');
   }

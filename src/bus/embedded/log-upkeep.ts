@@ -34,6 +34,10 @@ export class LogUpkeep {
     return this.#retention.whenIdle();
   }
 
+  async fitSegments(): Promise<void> {
+    await this.#retention.fitSegments();
+  }
+
   /** Drops what retention no longer keeps. */
   retain(by: { readonly age: boolean }): Promise<void> {
     return this.#retention.run(by);

@@ -7,7 +7,7 @@ import type { LogRecord } from '../../core/record.ts';
 import type { StoredRecord } from '../bus.ts';
 import { AppendQueue, type Append, type AppendQueueOptions } from './append-queue.ts';
 import type { AppHead, AppHeads } from './app-heads.ts';
-import { isDeviceFailure, isNoSpace } from './disk-errors.ts';
+import { isDeviceFailure, isNoSpace, isPassing } from './disk-errors.ts';
 import type { IndexBuilder } from './index-builder.ts';
 import type { Segment } from './segment.ts';
 import { SegmentChain, type SegmentChainOptions, type SegmentChainParts } from './segment-chain.ts';
@@ -47,6 +47,7 @@ interface Encoded {
  * ```
  * append ─► queue ─► commit: number → write → fdatasync → index, heads, publish, resolve ─► (full?) seal
  *                              └─ ENOSPC: forget the numbers, reject, cut the file back ─► full until space returns
+ *                              └─ no file descriptor: forget the numbers, reject
  *                              └─ EIO: reject everything, report failure (the process exits)
  * ```
  */
@@ -58,6 +59,8 @@ export class PartitionLog {
   headOffset: number;
   /** Set while the disk has no room; appends are refused meanwhile. */
   full = false;
+  /** What may still be written before the disk counts as full, as of the last look at it. */
+  roomBytes = 0;
   readonly #options: PartitionLogOptions;
   readonly #parts: PartitionLogParts;
   /** Heads of the apps in the group that is being written. Nobody sees them before it is durable. */
@@ -94,6 +97,11 @@ export class PartitionLog {
     return this.#chain.segments;
   }
 
+  /** A segment is sealed once it is this long. */
+  set segmentBytes(bytes: number) {
+    this.#chain.segmentBytes = bytes;
+  }
+
   get bytes(): number {
     return this.#chain.bytes;
   }
@@ -101,7 +109,7 @@ export class PartitionLog {
   append(records: readonly LogRecord[]): Promise<void> {
     if (this.#broken !== undefined)
       return Promise.reject(unavailable('the log has failed', this.#broken));
-    if (this.full) return Promise.reject(unavailable('no space left for the log'));
+    if (this.full) return Promise.reject(unavailable(noSpace));
     const written = this.#queue.add(records);
     if (!this.#queue.isEmpty) this.#committing ??= this.#commitAll();
     return written;
@@ -109,6 +117,14 @@ export class PartitionLog {
 
   /** Resolves when nothing waits to be written. */
   async whenWritten(): Promise<void> {
+    await this.#committing;
+  }
+
+  /** Ends an active segment that is too long already, because segments have become smaller since it was begun. */
+  async sealWhenDue(): Promise<void> {
+    await this.whenWritten();
+    if (this.#committing || !this.#chain.isSealDue) return;
+    this.#committing = this.#seal().then(() => this.#commitAll());
     await this.#committing;
   }
 
@@ -125,7 +141,10 @@ export class PartitionLog {
   async #commitAll(): Promise<void> {
     // One turn of the loop later, so that all requests that arrived in this one share the write.
     await new Promise((resolve) => setImmediate(resolve));
-    while (!this.#queue.isEmpty) await this.#commitGroup(this.#queue.takeGroup());
+    while (!this.#queue.isEmpty) {
+      if (this.full) this.#refuse(this.#queue.takeAll(), unavailable(noSpace));
+      else await this.#commitGroup(this.#queue.takeGroup());
+    }
     this.#committing = undefined;
   }
 
@@ -141,6 +160,8 @@ export class PartitionLog {
       await this.#undo(group, error);
       return;
     }
+    this.roomBytes -= bytes;
+    this.full ||= this.roomBytes < 0;
     const segment = this.#chain.active;
     this.#publish(segment, encoded);
     for (const append of group) append.resolve();
@@ -206,9 +227,10 @@ export class PartitionLog {
       this.full = this.#mustCut = true;
       failure = await this.#cutBack(this.#chain.active).catch((later: unknown) => later);
     }
-    const isFatal = failure !== undefined && !isNoSpace(failure);
+    const isFatal = failure !== undefined && !isPassing(failure);
     if (isFatal) this.#broken = failure;
-    const why = isFatal ? 'the log cannot be written' : 'no space left for the log';
+    const isFull = this.full && !isFatal;
+    const why = isFull ? noSpace : 'the log cannot be written';
     this.#refuse([...group, ...this.#queue.takeAll()], unavailable(why, error));
     if (isFatal) this.#parts.failed(failure);
   }
@@ -245,6 +267,8 @@ export class PartitionLog {
     return { logId: this.logId, partition: this.partition, offset, line: 0 };
   }
 }
+
+const noSpace = 'no space left for the log';
 
 function unavailable(message: string, cause?: unknown): DependencyError {
   return new DependencyError('BUS_UNAVAILABLE', message, cause);

@@ -1,9 +1,11 @@
+import { AppError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Position } from '../../core/position.ts';
 import { appId, type AppId } from '../../core/ids.ts';
 import type { Entries, Entry } from '../bus.ts';
 import type { AppHeads } from './app-heads.ts';
 import { readAround } from './damaged-media.ts';
+import { isNoSpace } from './disk-errors.ts';
 import { makeDurableDirectory } from './durable-directory.ts';
 import { indexSegment, type IndexCache, type KnownBefore } from './index-cache.ts';
 import { baseOf, createSegment, Segment, segmentPath, writeDraft } from './segment.ts';
@@ -24,7 +26,7 @@ import {
   uncountedKey,
 } from './partition-checkpoint.ts';
 import type { RecoveredPartition } from './partition-log.ts';
-import type { Storage } from './storage.ts';
+import type { Storage, StorageFile } from './storage.ts';
 
 export interface RecoveryOptions {
   readonly logId: string;
@@ -53,7 +55,8 @@ export interface RecoveryParts {
  * the active segment is read, and the indexes of those sealed after the last checkpoint.
  *
  * After anything but an orderly close the active segment's valid records are copied into a new, fsynced file
- * before they are served: what the page cache shows need not be what the disk has.
+ * before they are served: what the page cache shows need not be what the disk has. Without space for that they are
+ * written once more where they are.
  */
 export async function recoverPartition(
   options: RecoveryOptions,
@@ -150,7 +153,13 @@ async function recoverActive(
   const skipped = await cutTail(options, parts, { segment, scan, nextOffset });
   segment.bytes = scan.validEnd;
   segment.active = index;
-  if (!options.wasClosed) await rewrite(options, parts, segment);
+  if (!options.wasClosed) {
+    await rewrite(options, parts, segment).catch(async (error: unknown) => {
+      if (!isNoSpace(error)) throw error;
+      parts.logger.warn({ err: error, path: segment.path }, 'log.written_again_in_place');
+      await copyRecords(segment, segment.file);
+    });
+  }
   await segment.file.sync();
   return { segments, active: index, heads, nextOffset: nextOffset + skipped };
 }
@@ -188,17 +197,22 @@ async function rewrite(
   const copy = await writeDraft(storage, path, async (draft) => {
     const header = { logId, partition, base: segment.base, salt: segment.salt };
     await draft.write([encodeSegmentHeader(header)], 0);
-    for (let copied = segmentHeaderBytes; copied < segment.bytes;) {
-      const chunk = await segment.readBytes(copied, copyChunkBytes);
-      if (chunk.length === 0) break;
-      await draft.write([chunk], copied);
-      copied += chunk.length;
-    }
+    await copyRecords(segment, draft);
     await draft.sync();
     await storage.rename(path, segment.path);
   });
   await segment.replaceFile(copy);
   await storage.syncDirectory(options.directory);
+}
+
+/** To their places in `file`: another one, or its own, whose pages are then new to the disk. */
+async function copyRecords(segment: Segment, file: StorageFile): Promise<void> {
+  for (let copied = segmentHeaderBytes; copied < segment.bytes;) {
+    const chunk = await segment.readBytes(copied, copyChunkBytes);
+    if (chunk.length === 0) break;
+    await file.write([chunk], copied);
+    copied += chunk.length;
+  }
 }
 
 const copyChunkBytes = 4 * 1024 * 1024;
@@ -239,8 +253,18 @@ async function openSegments(
     const head = Buffer.alloc(segmentHeaderBytes);
     await readAround(file, head, 0);
     // Its name says where it begins, and its salt is the log's: the records can be read all the same.
-    if (!decodeSegmentHeader(head)) parts.onCorrupt(path, 0);
+    const header = decodeSegmentHeader(head);
+    if (!header) parts.onCorrupt(path, 0);
+    else if (header.logId !== options.logId) throw foreign(path, header.logId, options.logId);
   }
+}
+
+/** Every record of it would look like damage, and the last segment's would be cut off. */
+function foreign(path: string, found: string, expected: string): AppError {
+  return new AppError(
+    'BUS_CORRUPT',
+    `${path} is of the log ${found}, but log.json says ${expected}: files of two logs are in one directory`,
+  );
 }
 
 /** Unfinished files of an earlier run, and indexes whose segment is gone. */

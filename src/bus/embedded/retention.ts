@@ -46,3 +46,13 @@ function oldestTimeMs(sealed: readonly SegmentFacts[], nowMs: number): number {
 export function bytesAllowed(configuredBytes: number, freeBytes: number, ownBytes: number): number {
   return Math.min(configuredBytes, Math.floor((freeBytes + ownBytes) / 2));
 }
+
+/** Retention takes whole segments, and never the one that is written: so many of them at least are what is kept. */
+const segmentsMin = 4;
+const segmentBytesMin = 1024 * 1024;
+
+/** The configured size of a segment, or less where retention could not keep the log within `allowedBytes` with it. */
+export function segmentBytesWithin(configuredBytes: number, allowedBytes: number): number {
+  const fitting = Math.max(segmentBytesMin, Math.floor(allowedBytes / segmentsMin));
+  return Math.min(configuredBytes, fitting);
+}

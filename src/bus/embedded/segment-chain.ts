@@ -30,6 +30,8 @@ export interface SegmentChainParts {
 export class SegmentChain {
   /** Oldest first; the last one is the active one. */
   readonly segments: Segment[];
+  /** A segment is sealed once it is this long. */
+  segmentBytes: number;
   readonly #options: SegmentChainOptions;
   readonly #parts: SegmentChainParts;
   #index: IndexBuilder;
@@ -39,7 +41,7 @@ export class SegmentChain {
    */
   #successor: Segment | undefined;
   /** A seal that found no space is tried again only when the segment is this long. */
-  #sealAtBytes: number;
+  #sealAgainBytes = 0;
 
   constructor(
     options: SegmentChainOptions,
@@ -50,7 +52,7 @@ export class SegmentChain {
     this.#parts = parts;
     this.segments = recovered.segments;
     this.#index = recovered.active;
-    this.#sealAtBytes = options.segmentBytes;
+    this.segmentBytes = options.segmentBytes;
   }
 
   get active(): Segment {
@@ -70,7 +72,7 @@ export class SegmentChain {
 
   /** The active segment is long enough to be sealed. */
   get isSealDue(): boolean {
-    return this.active.bytes >= this.#sealAtBytes;
+    return this.active.bytes >= Math.max(this.segmentBytes, this.#sealAgainBytes);
   }
 
   /** Removes the oldest segment from what readers see; its files are the caller's to delete. */
@@ -90,7 +92,7 @@ export class SegmentChain {
    */
   async seal(base: number): Promise<void> {
     const { storage } = this.#parts;
-    const { logId, partition, salt, directory, segmentBytes } = this.#options;
+    const { logId, partition, salt, directory } = this.#options;
     const segment = this.active;
     try {
       await writeIndex(storage, segment.path, this.#index.encode(segment.bytes));
@@ -99,7 +101,7 @@ export class SegmentChain {
       this.#successor = await createSegment(storage, directory, { logId, partition, salt, base });
       await this.succeed();
     } catch (error) {
-      this.#sealAtBytes = segment.bytes + segmentBytes / 8;
+      this.#sealAgainBytes = segment.bytes + this.segmentBytes / 8;
       throw error;
     }
   }
@@ -116,7 +118,7 @@ export class SegmentChain {
     successor.active = this.#index;
     successor.older = segment;
     this.segments.push(successor);
-    this.#sealAtBytes = this.#options.segmentBytes;
+    this.#sealAgainBytes = 0;
     this.#parts.sealed(segment);
     segment.active = undefined;
     this.#parts.indexes.forget(segment);

@@ -16,6 +16,12 @@ export interface SegmentReaderParts {
   readonly onCorrupt: (path: string, fileAt: number) => void;
 }
 
+/** The run's record `i`. */
+interface FoundRecord {
+  readonly run: AppRun;
+  readonly i: number;
+}
+
 /** Segments whose indexes are read to weigh a backlog, however long it is. */
 const weighedSegmentsMax = 4;
 
@@ -25,6 +31,8 @@ export class SegmentReader {
   readonly #indexes: IndexCache;
   readonly #appPages: AppPages;
   readonly #walk: PartitionWalk;
+  /** The first record in the log of apps whose oldest line was asked for, by offset, with the numbers before it. */
+  readonly #firsts = new Map<AppId, { readonly offset: number; readonly bound: Bound }>();
 
   constructor({ source, ...parts }: SegmentReaderParts) {
     this.#partition = new ReadablePartition(source);
@@ -94,18 +102,44 @@ export class SegmentReader {
 
   async #boundAt(app: AppId, position: Position): Promise<Bound> {
     const at = this.#partition.clamp(position);
-    const { seq, previous } = this.#partition.headOf(app);
-    if (previous !== null && previous.offset >= at.offset) {
-      for (const segment of this.#partition.segmentsFrom(at.offset, previous)) {
-        const run = (await this.#indexes.of(segment, app)).find(app);
-        const i = run ? firstAtOrAfter(run, at.offset) : 0;
-        if (run && i < run.records) {
-          const appSeq = seqWithin(run, i, at);
-          return { position: at, appSeq, previous: this.#partition.previousOf(run, i) };
-        }
-      }
+    const { appSeq, previous } = this.head(app);
+    const first = await this.#firstFrom(app, at);
+    return first ? this.#boundBefore(first, at) : { position: at, appSeq, previous };
+  }
+
+  /** The app's numbers at the oldest line. */
+  oldestBound(app: AppId): Promise<Bound> {
+    return this.#partition.whileKept(() => this.#oldestBound(app));
+  }
+
+  /** An app that began late has its first record behind many indexes: it is looked for once. */
+  async #oldestBound(app: AppId): Promise<Bound> {
+    const position = this.oldest;
+    const known = this.#firsts.get(app);
+    if (known && known.offset >= position.offset) return { ...known.bound, position };
+    const head = this.head(app);
+    const first = await this.#firstFrom(app, position);
+    if (!first) return { ...head, position };
+    const bound = this.#boundBefore(first, position);
+    this.#firsts.set(app, { offset: first.run.offset(first.i), bound });
+    return bound;
+  }
+
+  #boundBefore({ run, i }: FoundRecord, at: Position): Bound {
+    const previous = this.#partition.previousOf(run, i);
+    return { position: at, appSeq: seqWithin(run, i, at), previous };
+  }
+
+  /** The app's first record at or after `at`. */
+  async #firstFrom(app: AppId, at: Position): Promise<FoundRecord | undefined> {
+    const { previous } = this.#partition.headOf(app);
+    if (previous === null || previous.offset < at.offset) return undefined;
+    for (const segment of this.#partition.segmentsFrom(at.offset, previous)) {
+      const run = (await this.#indexes.of(segment, app)).find(app);
+      const i = run ? firstAtOrAfter(run, at.offset) : 0;
+      if (run && i < run.records) return { run, i };
     }
-    return { position: at, appSeq: seq, previous };
+    return undefined;
   }
 
   /** Exact over the first segments in which there is some of it; the rest is taken to be like them. */

@@ -3,11 +3,11 @@ import type { Chance } from '../../core/chance.ts';
 import { ApiError, invalid } from '../api-error.ts';
 import { appNameProblem, generatedAppName } from '../app-names.ts';
 import { bodyFields, type Fields, textField } from '../request-fields.ts';
-import { appOf, userOf, type Routes } from './route-parts.ts';
+import { appOf, userOf, type RouteParts, type Routes } from './route-parts.ts';
 
-export const appRoutes: Routes<'registry' | 'access' | 'chance' | 'logger'> = (
+export const appRoutes: Routes<'registry' | 'access' | 'appHead' | 'chance' | 'logger'> = (
   api,
-  { registry, access, chance, logger },
+  { registry, access, appHead, chance, logger },
 ) => {
   api.get('/api/apps', async (request) => {
     const user = await userOf(request, access);
@@ -23,7 +23,12 @@ export const appRoutes: Routes<'registry' | 'access' | 'chance' | 'logger'> = (
       region: place(fields, 'region') ?? 'v2018-us-central1',
       stack: place(fields, 'stack') ?? 'gigalixir-24',
     };
-    const app = await create(registry, chance, nameOf(fields), wanted);
+    const name = nameOf(fields);
+    let app = await create(registry, chance, name, wanted);
+    while (await isForeign(app, { registry, appHead })) {
+      logger.warn({ appId: app.id }, 'controller.app_id_taken');
+      app = await create(registry, chance, name, wanted);
+    }
     logger.info({ appId: app.id, userId: user.id }, 'controller.app_created');
     return reply.status(201).send({ data: shown(app) });
   });
@@ -40,6 +45,23 @@ export const appRoutes: Routes<'registry' | 'access' | 'chance' | 'logger'> = (
     return { data: 'deleted' };
   });
 };
+
+/**
+ * Whether the log has lines under the app's id already: those of another app, of which a registry that was put back
+ * from a backup does not know. Nobody may see them, so that the id goes.
+ */
+async function isForeign(
+  { id }: AppRow,
+  { registry, appHead }: Pick<RouteParts, 'registry' | 'appHead'>,
+): Promise<boolean> {
+  let isFresh = false;
+  try {
+    isFresh = (await appHead.headOf(id)).appSeq === 0;
+  } finally {
+    if (!isFresh) await registry.apps.destroy(id);
+  }
+  return !isFresh;
+}
 
 async function create(
   registry: Registry,

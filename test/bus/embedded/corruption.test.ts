@@ -1,3 +1,4 @@
+import { crc32c } from '@node-rs/crc32';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -100,6 +101,21 @@ test('reads every record of a segment whose header says another salt: the log kn
   const { bus } = await openSimulated(disk.attach());
   expect((await model.check(bus)).missing).toBe(0);
   await bus.close();
+});
+
+test("refuses another log's log.json, and cuts nothing off: with the own one back all is there", async () => {
+  for (const isClosed of [true, false]) {
+    const { disk, model } = await makeLog(isClosed);
+    const own = Buffer.from(disk.content('log.json'));
+    const other = { logId: '0123456789abcdef', partitions: 1, salt: 7 };
+    const crc = crc32c(JSON.stringify([other.logId, other.partitions, other.salt]));
+    disk.replace('log.json', Buffer.from(`${JSON.stringify({ ...other, crc })}\n`));
+    await expect(openSimulated(disk.attach())).rejects.toMatchObject({ code: 'BUS_CORRUPT' });
+    disk.replace('log.json', own);
+    const { bus } = await openSimulated(disk.attach());
+    expect((await model.check(bus)).missing).toBe(0);
+    await bus.close();
+  }
 });
 
 test('skips a checkpoint whose bytes are zeros behind the mark of a chunk', async () => {

@@ -179,6 +179,37 @@ test('a device that fails at any write or sync: the process is told to end, or t
   expect(ended).toBeGreaterThan(5);
 });
 
+test('a process without a free descriptor goes on when it has one: that is no failure of the disk', async () => {
+  for (let nth = 0; nth < 24; nth++) {
+    await using directory = await temporaryDirectory();
+    const storage = new FailingStorage(new NodeStorage(directory.path));
+    const fatal: unknown[] = [];
+    const bus = await openEmbedded(
+      directory.path,
+      { segmentBytes, checkpointCompactBytesMin: 300 },
+      { storage, onFatal: (error) => fatal.push(error) },
+    );
+    // A directory is opened for each of its syncs.
+    let seen = 0;
+    storage.fault = (step, path) => {
+      const needsOne = step === 'open' || (step === 'sync' && !/\.\w+$/.test(path));
+      return needsOne && ++seen > nth && seen <= nth + 3 ? 'EMFILE' : undefined;
+    };
+    const acked = await appendAll(bus, 0, 20);
+    expect(fatal, `nth ${nth}`).toEqual([]);
+    await until(bus);
+    acked.push(...(await appendAll(bus, 20, 40)));
+    expect(acked).toContain('39');
+    expect(await textsIn(bus)).toEqual(acked);
+    expect((await bus.checkpoints.load(0)).get('drain:1')).toEqual({ n: 39 });
+    await bus.close();
+    const next = await openEmbedded(directory.path, { segmentBytes });
+    expect(await textsIn(next), `nth ${nth}`).toEqual(acked);
+    expect((await next.checkpoints.load(0)).get('drain:1')).toEqual({ n: 39 });
+    await next.close();
+  }
+});
+
 test('an opening that fails holds no file and can be tried again', async () => {
   await using directory = await temporaryDirectory();
   const first = await openEmbedded(directory.path, { segmentBytes });
@@ -213,5 +244,52 @@ test('checkpoints that found no room are written by the next sync that finds som
   const next = await openEmbedded(directory.path);
   expect((await next.checkpoints.load(0)).get('drain:1')).toEqual({ cursor: 5 });
   await next.close();
+  await bus.close();
+});
+
+class ShrinkingDisk extends NodeStorage {
+  usedBytes = (): number => 0;
+
+  override freeBytes(): Promise<number> {
+    return Promise.resolve((24 << 20) - this.usedBytes());
+  }
+}
+
+test('a start on a disk that one long segment has filled makes room, when less is to be kept and segments are shorter', async () => {
+  await using directory = await temporaryDirectory();
+  const storage = new ShrinkingDisk(directory.path);
+  const first = await openEmbedded(directory.path, { freeBytesMin: 0 }, { storage });
+  const record = linesRecord(1, ['x'.repeat(200_000)]);
+  for (let i = 0; i < 50; i++) await first.append([record]);
+  expect(first.bytes).toBeGreaterThan(9 << 20);
+  storage.usedBytes = () => first.bytes;
+  await first.close();
+  const options = { segmentBytes: 1 << 20, retentionBytesMax: 2 << 20 };
+  const bus = await openEmbedded(directory.path, options, { storage });
+  storage.usedBytes = () => bus.bytes;
+  await until(bus);
+  expect(bus.problem()).toBeUndefined();
+  expect(bus.bytes).toBeLessThan(1 << 20);
+  await bus.append([record]);
+  expect((await bus.bounds(0, one)).head.appSeq).toBe(51);
+  await bus.close();
+});
+
+test('a flood does not use up in a second what is left to checkpoints, whatever waits to be written', async () => {
+  await using directory = await temporaryDirectory();
+  const storage = new ShrinkingDisk(directory.path);
+  const bus = await openEmbedded(
+    directory.path,
+    { freeBytesMin: 16 << 20, commitBytesMax: 2 << 20 },
+    { storage },
+  );
+  storage.usedBytes = () => bus.bytes;
+  const record = linesRecord(1, ['x'.repeat(200_000)]);
+  const appends = Array.from({ length: 150 }, () => bus.append([record]));
+  const answers = await Promise.allSettled(appends);
+  expect(bus.problem()).toBe('no space left for the log');
+  expect(answers.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(50);
+  expect(bus.bytes).toBeGreaterThan(8 << 20);
+  expect(bus.bytes).toBeLessThan(11 << 20);
   await bus.close();
 });

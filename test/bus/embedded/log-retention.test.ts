@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
+import { NodeStorage } from '../../../src/bus/embedded/node-storage.ts';
+import { openEmbedded, temporaryDirectory } from '../../support/embedded.ts';
 import { LogModel } from '../../support/log-model.ts';
+import { linesRecord } from '../../support/records.ts';
 import { SeededChance } from '../../support/seeded-chance.ts';
 import { openSimulated } from '../../support/simulated-log.ts';
 import { SimulatedDisk, type Fault, type StorageFaults } from '../../support/simulated-storage.ts';
@@ -108,3 +111,31 @@ for (const failing of ['unlink', 'sync'] as const) {
     expect(await fatal.promise).toMatchObject({ code: 'EIO' });
   });
 }
+
+const mib = 1024 * 1024;
+
+class SmallDisk extends NodeStorage {
+  usedBytes = (): number => 0;
+
+  override freeBytes(): Promise<number> {
+    return Promise.resolve(16 * mib - this.usedBytes());
+  }
+}
+
+test('a disk that is smaller than some segments does not fill up: segments are smaller there, so that retention can take them', async () => {
+  await using directory = await temporaryDirectory();
+  const storage = new SmallDisk(directory.path);
+  const options = { retentionFitsDisk: true, freeBytesMin: mib };
+  const bus = await openEmbedded(directory.path, options, { storage });
+  storage.usedBytes = () => bus.bytes;
+  const record = linesRecord(1, ['x'.repeat(200_000)]);
+  let bytesMax = 0;
+  for (let i = 0; i < 200; i++) {
+    await bus.append([record]);
+    await bus.retain({ age: false });
+    bytesMax = Math.max(bytesMax, bus.bytes);
+  }
+  expect(bytesMax).toBeGreaterThan(7 * mib);
+  expect(bytesMax).toBeLessThan(11 * mib);
+  await bus.close();
+});

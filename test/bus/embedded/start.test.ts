@@ -58,6 +58,41 @@ test('does not trust what the page cache shows after an fsync that failed', asyn
   await third.close();
 });
 
+test('does not trust it either where there is no space for a copy: what it serves is on the disk', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const disk = new SimulatedDisk();
+    const model = new LogModel([1]);
+    const chance = new SeededChance(seed);
+    let failing = false;
+    const { bus } = await openSimulated(
+      disk.attach({
+        before: (kind, _counts, path) =>
+          failing && kind === 'sync' && path.startsWith('log/')
+            ? { kind: 'error', code: 'EIO' }
+            : undefined,
+      }),
+    );
+    model.follow(bus);
+    await model.append(bus, 1, chance);
+    failing = true;
+    await expect(model.append(bus, 1, chance)).rejects.toMatchObject({ code: 'BUS_UNAVAILABLE' });
+    disk.kill();
+    const { bus: second } = await openSimulated(
+      disk.attach({
+        before: (kind, _counts, path) =>
+          path.endsWith('.log.tmp') && kind === 'write'
+            ? { kind: 'error', code: 'ENOSPC' }
+            : undefined,
+      }),
+    );
+    await model.check(second);
+    disk.cutPower(chance);
+    const { bus: third } = await openSimulated(disk.attach());
+    expect((await model.check(third)).missing, `seed ${seed}`).toBe(0);
+    await third.close();
+  }
+});
+
 test('goes on in the same segment when there is no space for the next, and loses nothing', async () => {
   const disk = new SimulatedDisk();
   const model = new LogModel([1, 2]);
