@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -12,6 +13,7 @@ export default defineConfig({
           exclude: ['test/integration/**', 'test/tooling/**'],
           // Some start a process, and a machine may be busy: what hangs is found, what is slow is not judged.
           testTimeout: 30_000,
+          maxWorkers: availableParallelism(),
           sequence: { groupOrder: 0 },
         },
       },
@@ -28,8 +30,8 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          // One after the other: they start whole processes, and some of them measure what a neighbour does to them.
-          fileParallelism: false,
+          // They start whole processes, which wait more than they work: two files at a time, however many cores there are.
+          maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 2 },

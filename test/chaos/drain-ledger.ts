@@ -1,7 +1,7 @@
 import type { Lines } from './line.ts';
 import { appName, procId } from './line.ts';
 
-/** Repeats of lines, by when the line first came and when it came again, in ticks of the run. */
+/** Repeats of lines, by when the line first came and when it came again, in ticks of the run: whole ones for single lines. */
 export interface Repeat {
   readonly firstTick: number;
   readonly againTick: number;
@@ -48,7 +48,7 @@ export class DrainLedger {
   readonly #sources: SourceCounts[];
   readonly #batches = new Map<string, { crc: number; tick: number; lines: number }>();
   readonly #swallowed = new Set<string>();
-  readonly #repeatedBatches = new Map<number, number>();
+  readonly #repeatedBatches: Repeat[] = [];
   readonly #repeats = new Map<number, number>();
   readonly #faults = new Map<string, number>();
   readonly #notices = new Map<string, number>();
@@ -82,7 +82,8 @@ export class DrainLedger {
     if (known) {
       if (known.crc !== crc) this.fault('another body under a known Frame-Id');
       if (this.#swallowed.delete(frameId)) this.#repeatedOwnFault += known.lines;
-      else add(this.#repeatedBatches, repeatKey(known.tick, tick), known.lines);
+      else
+        this.#repeatedBatches.push({ firstTick: known.tick, againTick: tick, lines: known.lines });
       return;
     }
     const lines = this.frames(body, tick);
@@ -125,7 +126,7 @@ export class DrainLedger {
     const app = bytes.subarray(nameAt, procAt - 1);
     if (isNotice(app)) return this.#notice(bytes.toString('latin1', start, end), at - start);
     if (!app.equals(this.#appName)) return this.fault('APP-NAME of another app');
-    return this.#line(bytes, { at, end, procAt }, tick);
+    return this.#line(bytes, { at, end, procAt }, Math.floor(tick));
   }
 
   fault(what: string): void {
@@ -140,7 +141,7 @@ export class DrainLedger {
       kind,
       counts: this.#sources.map(({ counts }) => counts),
       unique: this.#unique,
-      repeatedBatches: repeatsOf(this.#repeatedBatches),
+      repeatedBatches: this.#repeatedBatches,
       repeatedOwnFault: this.#repeatedOwnFault,
       repeats: repeatsOf(this.#repeats),
       outOfOrder: this.#outOfOrder,

@@ -48,7 +48,7 @@ const calls: ReceiverCalls = {
   async listen(options) {
     const lines = new Lines(options.run);
     const tick = (): number =>
-      Math.floor(Number(process.hrtime.bigint() - options.startNs) / 1e6 / options.tickMs);
+      Number(process.hrtime.bigint() - options.startNs) / 1e6 / options.tickMs;
     const ports: number[] = [];
     for (let app = 0; app < options.apps; app++) {
       for (const kind of drainKinds) {

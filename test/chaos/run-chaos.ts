@@ -186,7 +186,7 @@ class ChaosRun {
     const isUnderLoad = (await this.#sender.ask.progress()).acked > before;
     const beganTick = this.#tick();
     this.#say(fault.kind);
-    const isOver = await this.#inflict(fault);
+    const { isOver, killedTick } = await this.#inflict(fault);
     // What died has its effects from then on.
     const startTick = isOver ? this.#tick() : beganTick;
     if (isOver && fault.againAfterMs !== undefined) this.#say('killed again while starting');
@@ -195,35 +195,38 @@ class ChaosRun {
       await this.#life.watch();
     }
     const { kind } = fault;
-    this.#faults.push({ kind, startTick, endTick: this.#tick(), drain: undefined });
+    const endTick = this.#tick();
+    this.#faults.push({ kind, startTick, endTick, killedTick, drain: undefined });
     if (fault.againAfterMs !== undefined && isOver) this.#hit.again++;
     if (!isUnderLoad) return;
     if (kind === 'kill') this.#hit.kill++;
     else this.#hit.others++;
   }
 
-  /** True when the process is gone. */
-  async #inflict({ kind, forMs }: PlannedProcessFault): Promise<boolean> {
+  /** Whether the process is gone, and when it was sent SIGKILL. */
+  async #inflict({
+    kind,
+    forMs,
+  }: PlannedProcessFault): Promise<{ isOver: boolean; killedTick?: number }> {
     const life = this.#life;
     switch (kind) {
       case 'kill':
-        await life.kill();
-        return true;
+        return { isOver: true, killedTick: this.#exactTick(await life.kill()) };
       case 'stop':
         await life.stop();
-        return true;
+        return { isOver: true };
       case 'power cut':
         await life.cutPower(this.#random);
-        return true;
+        return { isOver: true };
       case 'disk error':
         await life.breakDisk(this.#random);
-        return true;
+        return { isOver: true };
       case 'pause':
         await life.pause(forMs);
-        return false;
+        return { isOver: false };
       case 'disk full':
         await life.fillDisk(forMs);
-        return false;
+        return { isOver: false };
     }
   }
 
@@ -381,9 +384,11 @@ class ChaosRun {
   }
 
   #tick(): number {
-    return Math.floor(
-      Number(process.hrtime.bigint() - this.#startNs) / 1e6 / this.#scenario.tickMs,
-    );
+    return Math.floor(this.#exactTick(process.hrtime.bigint()));
+  }
+
+  #exactTick(atNs: bigint): number {
+    return Number(atNs - this.#startNs) / 1e6 / this.#scenario.tickMs;
   }
 
   #say(what: string): void {

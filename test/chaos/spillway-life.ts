@@ -93,11 +93,14 @@ export class SpillwayLife {
     return undefined;
   }
 
-  async kill(): Promise<void> {
+  /** Resolves, once it is dead, with the moment at which the signal was sent, as of `process.hrtime.bigint()`. */
+  async kill(): Promise<bigint> {
     await this.#look();
     // Answering is work: a kill in the moment after it would always find answers of receivers unread.
     await sleep(afterLookMs);
+    const sentNs = process.hrtime.bigint();
     await this.#end('SIGKILL', null);
+    return sentNs;
   }
 
   async stop(): Promise<void> {

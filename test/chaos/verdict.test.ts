@@ -68,6 +68,21 @@ test('an acknowledged line that is nowhere is a loss, and is named', () => {
   expect(failures(verdict)).toContainEqual(expect.stringMatching(/^loss/));
 });
 
+test('a batch that was answered when the process had been killed is not its fault; one before that is', () => {
+  const faults = [
+    { kind: 'kill' as const, startTick: 1000, killedTick: 999.5, endTick: 1020, drain: undefined },
+  ];
+  const answeredAt = (firstTick: number): string[] => {
+    const repeatedBatches = [{ firstTick, againTick: 1010.2, lines: 5 }];
+    return failures(judge(evidence({ faults }, { repeatedBatches }), limits));
+  };
+  expect(answeredAt(999.6)).toEqual([]);
+  expect(answeredAt(1000.4)).toEqual([]);
+  for (const other of [999.4, 1001.5]) {
+    expect(answeredAt(other)).toEqual(['duplicates: https: repeated under their Frame-Id']);
+  }
+});
+
 test('a line that was sent and not acknowledged may be missing, and may be there', () => {
   expect(judge(evidence({}, { counts: countsWithout(9) }, 9), limits).result).toBe('passed');
   expect(judge(evidence({}, {}, 9), limits).result).toBe('passed');

@@ -8,6 +8,8 @@ export interface PastFault {
   readonly startTick: number;
   /** When it was over: the process ready again, the receiver well. */
   readonly endTick: number;
+  /** When SIGKILL was sent, to a fraction of a tick; undefined for all other faults. */
+  readonly killedTick?: number | undefined;
   /** The receiver's drain; undefined for faults of the process, which concern all. */
   readonly drain: number | undefined;
 }
@@ -126,7 +128,16 @@ function lossChecks(evidence: Evidence, missing: readonly MissingLine[]): Check[
 }
 
 function duplicateChecks(evidence: Evidence, { repeatedMax }: VerdictLimits): Check[] {
-  const tally = { https: 0, recognised: 0, late: 0, unrecognised: 0, cut: 0, stream: 0, early: 0 };
+  const tally: DuplicateTally = {
+    https: 0,
+    recognised: 0,
+    late: 0,
+    unrecognised: 0,
+    cut: 0,
+    dead: 0,
+    stream: 0,
+    early: 0,
+  };
   for (const drain of evidence.drains) tallyDuplicates(drain, evidence, tally);
   const part = tally.https === 0 ? 0 : tally.recognised / tally.https;
   return [
@@ -139,6 +150,7 @@ function duplicateChecks(evidence: Evidence, { repeatedMax }: VerdictLimits): Ch
     },
     count('duplicates', 'https: more than 60 s from a fault', tally.late),
     count('duplicates', 'https: not recognisable by Frame-Id', tally.unrecognised),
+    info('duplicates', 'https: answered between SIGKILL and the end of the process', tally.dead),
     info('duplicates', 'https: by power cuts, whose last second of cursors is gone', tally.cut),
     info(
       'duplicates',
@@ -150,13 +162,16 @@ function duplicateChecks(evidence: Evidence, { repeatedMax }: VerdictLimits): Ch
   ];
 }
 
+/** Lines, by why they came again. */
+type DuplicateTally = Record<
+  'https' | 'recognised' | 'late' | 'unrecognised' | 'cut' | 'dead' | 'stream' | 'early',
+  number
+>;
+
 function tallyDuplicates(
   drain: DrainSnapshot,
   { faults, tickMs }: Evidence,
-  tally: Record<
-    'https' | 'recognised' | 'late' | 'unrecognised' | 'cut' | 'stream' | 'early',
-    number
-  >,
+  tally: DuplicateTally,
 ): void {
   const near = faults.filter((fault) => fault.drain === undefined || fault.drain === drain.drain);
   const cuts = near.filter(({ kind }) => kind === 'power cut' || kind === 'disk error');
@@ -179,10 +194,17 @@ function tallyDuplicates(
     cuts.some(
       (f) => repeat.firstTick <= f.startTick + 1 && isExplained(repeat, [f], powerCutWindowMs),
     );
+  // Its sockets stay open until the kernel has taken all of it apart: nobody reads what is answered meanwhile.
+  const isOfDeath = ({ firstTick }: Repeat): boolean =>
+    near.some(
+      ({ killedTick, startTick }) =>
+        killedTick !== undefined && firstTick >= killedTick && firstTick <= startTick + 1,
+    );
   if (drain.kind === 'https') {
     tally.https += drain.unique;
     for (const repeat of drain.repeatedBatches) {
       if (isOfCut(repeat)) tally.cut += repeat.lines;
+      else if (isOfDeath(repeat)) tally.dead += repeat.lines;
       else tally.recognised += repeat.lines;
       if (isLate(repeat)) tally.late += repeat.lines;
     }
