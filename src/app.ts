@@ -23,7 +23,7 @@ import { formatPosition } from './core/position.ts';
 import type { Service } from './core/service.ts';
 import { createDrainEvents, createDrains, urlPolicy } from './create-drains.ts';
 import { createSyslogDoors } from './create-syslog-doors.ts';
-import { openPatiently } from './disk-patience.ts';
+import { isDiskTrouble, openPatiently } from './disk-patience.ts';
 import { DrainGate } from './drains/drain-gate.ts';
 import type { DrainManager } from './drains/drain-manager.ts';
 import { createEgress, type Egress } from './drains/egress/create-egress.ts';
@@ -92,11 +92,8 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
   readiness.set('start', { problem: () => 'starting' });
   const late: { drains?: DrainManager } = {};
 
-  const lock = lockDirectory(dataDir);
-  lifecycle.add('lock', { close: () => Promise.resolve(lock.release()) });
-  const storage = new NodeStorage(dataDir);
-  const names = await storage.list('.');
-  const firstStart = !names.includes('log.json');
+  // Before any port is opened: whoever starts twice is told so.
+  let isLocked = tryLock(dataDir, lifecycle);
   const admin = await createAdminServer(config.admin, {
     registry: metricsRegistry,
     logger,
@@ -109,6 +106,12 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
 
   const patiently = <T>(name: string, open: () => Promise<T>): Promise<T> =>
     openPatiently(name, open, config.process, { ...common, readiness });
+  const storage = new NodeStorage(dataDir);
+  const names = await patiently('data directory', () => {
+    isLocked ||= lock(dataDir, lifecycle);
+    return storage.list('.');
+  });
+  const firstStart = !names.includes('log.json');
   const busMetrics = new BusMetrics(metricsRegistry);
   // Keys are made first, then the registry, then the log: what is there says what must be there, and is not made anew.
   const hasLog = names.includes(logDirectory);
@@ -204,6 +207,22 @@ async function start(config: Config, common: Common, lifecycle: Lifecycle): Prom
       return lifecycle.close(signal);
     },
   };
+}
+
+/** False when the disk refuses. */
+function tryLock(dataDir: string, lifecycle: Lifecycle): boolean {
+  try {
+    return lock(dataDir, lifecycle);
+  } catch (error) {
+    if (isDiskTrouble(error)) return false;
+    throw error;
+  }
+}
+
+function lock(dataDir: string, lifecycle: Lifecycle): true {
+  const held = lockDirectory(dataDir);
+  lifecycle.add('lock', { close: () => Promise.resolve(held.release()) });
+  return true;
 }
 
 function openRegistry(

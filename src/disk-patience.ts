@@ -66,7 +66,12 @@ const codes: Readonly<Record<string, DiskTrouble>> = {
 /** SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN (no room for the files beside the database). */
 const sqliteCodes: Readonly<Record<number, DiskTrouble>> = { 10: 'failed', 13: 'full', 14: 'full' };
 
-/** Whether it was the disk that refused, whoever wrapped its error. */
+/** Whether it was the disk that refused. */
+export function isDiskTrouble(error: unknown): boolean {
+  return diskTrouble(error) !== undefined;
+}
+
+/** How it refused, whoever wrapped its error. */
 function diskTrouble(error: unknown): DiskTrouble | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, errcode } = error as { code?: unknown; errcode?: unknown };

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { expect } from 'vitest';
 import { FaultRig } from '../support/fault-rig.ts';
 import { hasTimeForAll, testNeeding } from '../support/needs.ts';
@@ -25,6 +26,10 @@ async function expectAllDelivered(rig: FaultRig, sender: NumberedSender): Promis
     async () => (await rig.metric('spillway_drain_backlog_messages')) === 0,
   );
   expect(await rig.metric('spillway_conservation_imbalance_messages')).toBe(0);
+}
+
+function remount(rig: FaultRig, mode: 'ro' | 'rw'): void {
+  execFileSync('mount', ['-o', `remount,${mode}`, rig.dataDir]);
 }
 
 async function closedAfterMs(rig: FaultRig, userAgent: string): Promise<[string, number]> {
@@ -122,6 +127,26 @@ testNeeding('a small tmpfs', isRoot, 'run as root')(
     await eventually('lines flow again', () => sender.acked.size > before + 100, 10_000);
     await sender.stop();
     await expectAllDelivered(rig, sender);
+  },
+);
+
+testNeeding('a small tmpfs', isRoot, 'run as root')(
+  'a file system that has become read-only, as after an error of its device: up, not ready, and serving once it is mended',
+  { timeout: 60_000 },
+  async () => {
+    await using rig = await FaultRig.make({ disk: '64m', env });
+    await rig.begin();
+    await rig.end('SIGKILL');
+    remount(rig, 'ro');
+    rig.launch();
+    await eventually('it says why', async () =>
+      ((await rig.readyz()).wrong['data directory'] ?? '').includes('the disk failed'),
+    );
+    expect(rig.isRunning).toBe(true);
+    remount(rig, 'rw');
+    await rig.ready();
+    expect((await postLogs(rig.publicUrl, rig.token, frame('n=0 line'))).status).toBe(204);
+    await eventually('it is delivered', () => rig.arrived.has(0));
   },
 );
 
