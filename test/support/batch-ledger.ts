@@ -40,6 +40,7 @@ function framesOf(body: Buffer): Buffer[] {
   for (let at = 0; at < body.length;) {
     const space = body.indexOf(0x20, at);
     const end = space + 1 + Number(body.toString('latin1', at, space));
+    if (space < 0 || !(end <= body.length)) throw new RangeError('not octet-counted frames');
     frames.push(body.subarray(space + 1, end));
     at = end;
   }
