@@ -4,7 +4,7 @@ import { dayMs, hourMs, kib, mib, minuteMs, secondMs } from './units.ts';
 export const drainBounds = {
   /** Queued lines of all drains together; used up, the largest laggard lets go, and reads its lines again later. */
   queuesBytesMax: 256 * mib,
-  /** Drains that catch up, all together: at most as much of the event loop as everything else, in small pieces. */
+  /** Drains that catch up, all together: small pieces, with rests as long as the turn of the event loop that each had. */
   catchUp: { turnBytesMax: 32 * kib, restTurns: 1 },
   worker: {
     /** Lines waiting in memory for one drain; beyond it the drain lags and reads the log. */
