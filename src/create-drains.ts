@@ -57,7 +57,7 @@ export function createDrains(
     ...parts,
     metrics,
     budget: new QueueBudget(drains),
-    catchUp: new LoopShare(drains.catchUp, parts),
+    catchUp: new LoopShare(drains.catchUp),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
     seal: (drain: DrainId) => sealAt(parts.keyRing, drain),

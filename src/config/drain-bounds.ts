@@ -4,8 +4,8 @@ import { dayMs, hourMs, kib, mib, minuteMs, secondMs } from './units.ts';
 export const drainBounds = {
   /** Queued lines of all drains together; used up, the largest laggard lets go, and reads its lines again later. */
   queuesBytesMax: 256 * mib,
-  /** Drains that catch up, all together: small pieces, with rests as long as the turn of the event loop that each had. */
-  catchUp: { turnBytesMax: 32 * kib, restTurns: 1 },
+  /** Drains that catch up, all together: what they may send in each turn of the event loop. */
+  catchUp: { turnBytesMax: 32 * kib },
   worker: {
     /** Lines waiting in memory for one drain; beyond it the drain lags and reads the log. */
     queueBytesMax: 4 * mib,

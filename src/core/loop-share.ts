@@ -1,14 +1,9 @@
-import type { Clock } from './clock.ts';
-
 export interface LoopShareOptions {
   /** What is handed out in one turn of the event loop. */
   readonly turnBytesMax: number;
-  /** How long nothing is handed out after a turn, in lengths of that turn: 1 leaves half of the time to others. */
-  readonly restTurns: number;
 }
 
 export interface LoopShareParts {
-  readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
   /** Fewer wait than before. */
   readonly released?: () => void;
 }
@@ -26,10 +21,6 @@ const quantumBytes = 16 * 1024;
 /**
  * How much of the event loop bulk work may have. Each piece keeps its owner busy until it is sent on: where a
  * thousand of them came in one turn, live lines and the answers of the disk would wait for all of that.
- *
- * ```
- * turn: pieces of turnBytesMax ─► whatever else the loop has to do ─► rest, restTurns times as long ─► turn
- * ```
  */
 export class LoopShare {
   readonly #options: LoopShareOptions;
@@ -37,10 +28,9 @@ export class LoopShare {
   readonly #waiting = new Set<Waiting>();
   #waitingBytes = 0;
   #givenBytes = 0;
-  #turnFromMs: number | undefined;
-  #owedRestMs = 0;
+  #isTurn = false;
 
-  constructor(options: LoopShareOptions, parts: LoopShareParts) {
+  constructor(options: LoopShareOptions, parts: LoopShareParts = {}) {
     this.#options = options;
     this.#parts = parts;
   }
@@ -71,24 +61,13 @@ export class LoopShare {
 
   #give(bytes: number): void {
     this.#givenBytes += bytes;
-    if (this.#turnFromMs !== undefined) return;
-    this.#turnFromMs = this.#parts.clock.monotonicMs();
-    setImmediate(() => this.#endTurn());
-  }
-
-  /** Rests are as short as timers allow: what is less is kept for the next. */
-  #endTurn(): void {
-    const { clock } = this.#parts;
-    const turnMs = Math.min(clock.monotonicMs() - (this.#turnFromMs ?? 0), turnMsMax);
-    this.#owedRestMs += turnMs * this.#options.restTurns;
-    if (this.#owedRestMs < timerMsMin) return this.#nextTurn();
-    const restMs = this.#owedRestMs;
-    this.#owedRestMs = 0;
-    clock.after(restMs, () => this.#nextTurn());
+    if (this.#isTurn) return;
+    this.#isTurn = true;
+    setImmediate(() => this.#nextTurn());
   }
 
   #nextTurn(): void {
-    this.#turnFromMs = undefined;
+    this.#isTurn = false;
     this.#givenBytes = 0;
     for (const waiting of this.#waiting) {
       if (this.#givenBytes >= this.#options.turnBytesMax) return;
@@ -111,7 +90,3 @@ export class LoopShare {
     this.#parts.released?.();
   }
 }
-
-const timerMsMin = 1;
-/** What lasted longer was no work: the process or its machine was stopped meanwhile. */
-const turnMsMax = 100;

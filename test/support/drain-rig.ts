@@ -65,7 +65,7 @@ export class DrainRig implements AsyncDisposable {
       clock,
       dialer,
       budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
-      catchUp: new LoopShare({ turnBytesMax: 1 << 15, restTurns: 1 }, { clock }),
+      catchUp: new LoopShare({ turnBytesMax: 1 << 15 }),
       tcpQueues: new TcpQueues({ readingGapMs: 10 }, { clock }),
       chance: systemChance,
       logger: silentLogger,

@@ -223,7 +223,7 @@ export class ManagerKit {
     const shape = { encoder: new TextEncoder() };
     return {
       budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
-      catchUp: new LoopShare({ turnBytesMax: 1 << 15, restTurns: 0 }, { clock: this.clock }),
+      catchUp: new LoopShare({ turnBytesMax: 1 << 15 }),
       clock: this.clock,
       chance: { fraction: () => 0.5, bytes: (n) => Buffer.alloc(n), uuid: () => '' },
       logger: silentLogger,

@@ -174,7 +174,7 @@ export class WorkerKit {
       {
         bus,
         budget: this.#budget,
-        catchUp: new LoopShare({ turnBytesMax: 1 << 15, restTurns: 0 }, { clock }),
+        catchUp: new LoopShare({ turnBytesMax: 1 << 15 }),
         makeDrain: (events) => {
           this.drain.events = events;
           return { drain: this.drain, isStream: this.#isStream };

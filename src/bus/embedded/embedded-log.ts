@@ -79,7 +79,7 @@ export class EmbeddedLog implements LogBus {
     this.#journal = opened.journal;
     this.checkpoints = opened.journal;
     this.#corruptPlaces = new CorruptPlaces(parts);
-    this.#scheduler = new ReadScheduler(options, parts);
+    this.#scheduler = new ReadScheduler(options);
     this.#indexes = new IndexCache(
       { bytesMax: options.indexCacheBytesMax },
       { ...parts, scheduler: this.#scheduler, onCorrupt: this.#corrupt },

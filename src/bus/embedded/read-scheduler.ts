@@ -1,4 +1,3 @@
-import type { Clock } from '../../core/clock.ts';
 import type { AppId } from '../../core/ids.ts';
 import { LoopShare } from '../../core/loop-share.ts';
 import { FairRing } from './fair-ring.ts';
@@ -23,8 +22,8 @@ export interface TaskResult<T> {
 const limits = { readBytesMax: 1024 * 1024, gapBytesMax: 16 * 1024 };
 /** What a flow may read before it is the turn of the next. */
 const quantumBytes = 64 * 1024;
-/** What is handed out in one turn of the event loop: a batch or two. Whoever works on it rests himself. */
-const turn = { turnBytesMax: 64 * 1024, restTurns: 0 };
+/** What is handed out in one turn of the event loop: a batch or two. */
+const turn = { turnBytesMax: 64 * 1024 };
 /** Nothing more is read while so much waits to be handed out. */
 const aheadBytesMax = 4 * 1024 * 1024;
 
@@ -50,9 +49,9 @@ export class ReadScheduler {
   readonly #share: LoopShare;
   #reads = 0;
 
-  constructor(options: ReadSchedulerOptions, { clock }: { readonly clock: Clock }) {
+  constructor(options: ReadSchedulerOptions) {
     this.#options = options;
-    this.#share = new LoopShare(turn, { clock, released: () => this.#startReads() });
+    this.#share = new LoopShare(turn, { released: () => this.#startReads() });
   }
 
   /** Resolves when it is the turn of so many bytes to be handed out: see {@link LoopShare}. */

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { ReadScheduler } from '../../../src/bus/embedded/read-scheduler.ts';
 import { Segment } from '../../../src/bus/embedded/segment.ts';
 import type { StorageFile } from '../../../src/bus/embedded/storage.ts';
-import { systemClock } from '../../../src/core/clock.ts';
 import { appId } from '../../../src/core/ids.ts';
 import { settle } from '../../support/fake-clock.ts';
 
@@ -48,7 +47,7 @@ const bytes = Buffer.from(Array.from({ length: 4096 * kib }, (_, i) => (i >> 8) 
 
 test('so many reads at a time, tasks as well, and never more', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 2 }, { clock: systemClock });
+  const scheduler = new ReadScheduler({ readsMax: 2 });
   let tasks = 0;
   for (let app = 1; app <= 5; app++) {
     void scheduler.fetch(appId(app), segment, [{ fileAt: app * 100 * kib, bytes: 10 }]);
@@ -70,7 +69,7 @@ test('so many reads at a time, tasks as well, and never more', async () => {
 
 test('an app that asks for much does not keep one that asks for little waiting', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 1 }, { clock: systemClock });
+  const scheduler = new ReadScheduler({ readsMax: 1 });
   const [greedy, modest] = [appId(1), appId(2)];
   const far = (from: number, count: number, step: number) =>
     Array.from({ length: count }, (_, i) => ({ fileAt: from + i * step, bytes: 40 * kib }));
@@ -90,7 +89,7 @@ test('an app that asks for much does not keep one that asks for little waiting',
 
 test('readers of one place share one read, and each gets its own bytes', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 1 }, { clock: systemClock });
+  const scheduler = new ReadScheduler({ readsMax: 1 });
   const hold = scheduler.fetch(appId(99), segment, [{ fileAt: 3000 * kib, bytes: 1 }]);
   await settle();
   const wanted = [1, 2, 3].map((app) =>
@@ -110,7 +109,7 @@ test('readers of one place share one read, and each gets its own bytes', async (
 
 test('what is handed out keeps no more memory than itself', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 1 }, { clock: systemClock });
+  const scheduler = new ReadScheduler({ readsMax: 1 });
   const hold = scheduler.fetch(appId(3), segment, [{ fileAt: 3000 * kib, bytes: 1 }]);
   await settle();
   file.isOpen = true;
@@ -126,7 +125,7 @@ test('what is handed out keeps no more memory than itself', async () => {
 
 test('a read that fails fails for those who wait for it, and nobody else', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 1 }, { clock: systemClock });
+  const scheduler = new ReadScheduler({ readsMax: 1 });
   const one = scheduler.fetch(appId(1), segment, [{ fileAt: 0, bytes: 10 }]);
   const other = scheduler.fetch(appId(2), segment, [{ fileAt: 2000 * kib, bytes: 10 }]);
   file.failure = new Error('gone');
@@ -138,7 +137,7 @@ test('a read that fails fails for those who wait for it, and nobody else', async
 
 test('fewer bytes where the file ends', async () => {
   const { segment, file } = segmentOf(bytes.subarray(0, 100));
-  const scheduler = new ReadScheduler({ readsMax: 1 }, { clock: systemClock });
+  const scheduler = new ReadScheduler({ readsMax: 1 });
   file.isOpen = true;
   const [whole, cut] = await scheduler.fetch(appId(1), segment, [
     { fileAt: 0, bytes: 60 },

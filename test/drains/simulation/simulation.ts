@@ -160,7 +160,7 @@ export class Simulation {
     const short = (): void => void this.seen.memoryShortages++;
     this.#budget = new WatchedBudget(queuesBytesMax, short);
     const turnBytesMax = this.#random.pick([500, 1 << 20]);
-    const catchUp = new LoopShare({ turnBytesMax, restTurns: 1 }, { clock: this.#clock });
+    const catchUp = new LoopShare({ turnBytesMax });
     const shared = { budget: this.#budget, catchUp };
     for (const drain of this.#drains) drain.starts(life, shared, { isWhole });
   }
