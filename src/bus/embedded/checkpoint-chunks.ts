@@ -27,12 +27,18 @@ export function encodeChunk(content: readonly Change[] | { bytes: number }): Buf
   return chunk;
 }
 
-/** A whole journal, in many small chunks, so that damage costs few entries. */
-export function encodeAll(changes: readonly Change[]): Buffer {
+/** A whole journal, in many small chunks, so that damage costs few entries; some of them in each turn of the loop. */
+export async function encodeAll(changes: Iterable<Change>): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for (let i = 0; i < changes.length; i += changesPerChunk) {
-    chunks.push(encodeChunk(changes.slice(i, i + changesPerChunk)));
+  let next: Change[] = [];
+  for (const change of changes) {
+    next.push(change);
+    if (next.length < changesPerChunk) continue;
+    chunks.push(encodeChunk(next));
+    next = [];
+    await new Promise((resolve) => setImmediate(resolve));
   }
+  if (next.length > 0) chunks.push(encodeChunk(next));
   const together = Buffer.concat(chunks);
   return Buffer.concat([encodeChunk({ bytes: together.length }), together]);
 }

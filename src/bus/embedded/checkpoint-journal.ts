@@ -1,10 +1,10 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { CheckpointStore, Entries, Entry } from '../bus.ts';
-import { decodeAll, encodeAll, encodeChunk, type Change } from './checkpoint-chunks.ts';
+import { decodeAll, encodeChunk, type Change } from './checkpoint-chunks.ts';
 import { readAround } from './damaged-media.ts';
 import { makeDurableDirectory } from './durable-directory.ts';
-import { writeDraft } from './segment.ts';
+import { JournalCopy } from './journal-copy.ts';
 import type { Storage, StorageFile } from './storage.ts';
 
 export interface CheckpointJournalOptions {
@@ -41,9 +41,16 @@ export class CheckpointJournal implements CheckpointStore {
   #syncing: Promise<void> | undefined;
   /** A write failed: the file lacks changes that memory has, so that it must be written anew. */
   #isBehind = false;
+  /** What is to take the file's place; the writer waits for it only when the file is behind. */
+  #copy: JournalCopy | undefined;
+  #copying: Promise<JournalCopy> | undefined;
+  #isCopied = false;
+  #replacing: Promise<void> | undefined;
   #file: StorageFile | undefined;
   #fileBytes = 0;
   #liveBytes = 0;
+  /** After a copy that failed: as long the journal has to become for the next one. */
+  #againAtBytes = 0;
   #generation = 0;
   #stopTicking: () => void = () => undefined;
 
@@ -61,7 +68,8 @@ export class CheckpointJournal implements CheckpointStore {
     await makeDurableDirectory(parts.storage, options.directory);
     await journal.#read();
     try {
-      await journal.#compact();
+      await journal.#replace();
+      await journal.#removeOthers();
     } catch (error) {
       await journal.#closeFile();
       throw error;
@@ -83,6 +91,7 @@ export class CheckpointJournal implements CheckpointStore {
       const change: Change = [partition, epoch, key, entry];
       this.#apply(change);
       this.#pending.push(change);
+      this.#copy?.note(change);
     }
     this.#writing ??= this.#writeAll();
     return this.#writing;
@@ -99,6 +108,7 @@ export class CheckpointJournal implements CheckpointStore {
 
   async close(): Promise<void> {
     this.#stopTicking();
+    await this.#replacing;
     await this.sync();
     await this.#closeFile();
   }
@@ -106,6 +116,7 @@ export class CheckpointJournal implements CheckpointStore {
   /** Stops without a last sync, as a crash would. */
   async abandon(): Promise<void> {
     this.#stopTicking();
+    await this.#replacing;
     await this.#writing?.catch(() => undefined);
     await this.#syncing?.catch(() => undefined);
     await this.#closeFile();
@@ -133,11 +144,9 @@ export class CheckpointJournal implements CheckpointStore {
     // One turn later, so that all changes of this turn share a write.
     await new Promise((resolve) => setImmediate(resolve));
     try {
-      while (this.#pending.length > 0 || this.#isBehind) {
-        const changes = this.#pending;
-        this.#pending = [];
-        if (this.#isBehind || this.#isBloated()) await this.#compact();
-        else await this.#write(changes);
+      while (this.#pending.length > 0 || this.#isBehind || this.#isCopied) {
+        if (this.#isBehind || this.#isCopied) await this.#replace();
+        else await this.#write(this.#pending.splice(0));
       }
     } catch (error) {
       this.#isBehind = true;
@@ -146,6 +155,7 @@ export class CheckpointJournal implements CheckpointStore {
     } finally {
       this.#writing = undefined;
     }
+    if (this.#isBloated()) this.#replacing ??= this.#replaceLater();
   }
 
   async #write(changes: readonly Change[]): Promise<void> {
@@ -156,28 +166,71 @@ export class CheckpointJournal implements CheckpointStore {
   }
 
   #isBloated(): boolean {
-    return this.#fileBytes > Math.max(this.#options.compactBytesMin, 4 * this.#liveBytes);
+    const { compactBytesMin } = this.#options;
+    return this.#fileBytes > Math.max(compactBytesMin, 4 * this.#liveBytes, this.#againAtBytes);
   }
 
-  /** Everything that holds now, in a new file that takes the old one's place once it is durable. */
-  async #compact(): Promise<void> {
-    const { storage } = this.#parts;
-    const { directory } = this.#options;
-    const bytes = encodeAll([...this.#changes()]);
-    const path = journalPath(directory, this.#generation + 1);
-    const file = await writeDraft(storage, `${path}.tmp`, async (draft) => {
-      await draft.write([bytes], 0);
-      await draft.sync();
-      await storage.rename(`${path}.tmp`, path);
-    });
+  /** Writes go on while the copy is made: drains wait for theirs before they send. Until it is there, the old one serves. */
+  async #replaceLater(): Promise<void> {
+    try {
+      await this.#copied();
+      // Whoever waits for that is told when it fails.
+      await (this.#writing ??= this.#writeAll()).catch(() => undefined);
+      await this.#removeOthers();
+    } catch (error) {
+      this.#againAtBytes = this.#fileBytes + this.#options.compactBytesMin;
+      this.#parts.failed(error);
+    } finally {
+      this.#replacing = undefined;
+    }
+  }
+
+  /** Everything that holds, in a file of its own, durable. */
+  #copied(): Promise<JournalCopy> {
+    this.#copying ??= this.#makeCopy();
+    return this.#copying;
+  }
+
+  async #makeCopy(): Promise<JournalCopy> {
+    const path = journalPath(this.#options.directory, this.#generation + 1);
+    const copy = new JournalCopy(this.#parts.storage, path);
+    this.#copy = copy;
+    try {
+      await copy.write(this.#changes());
+    } catch (error) {
+      this.#forgetCopy();
+      await copy.discard();
+      throw error;
+    }
+    this.#isCopied = true;
+    return copy;
+  }
+
+  #forgetCopy(): void {
+    this.#copy = this.#copying = undefined;
+    this.#isCopied = false;
+  }
+
+  /** The copy takes the file's place. */
+  async #replace(): Promise<void> {
+    const copy = await this.#copied();
+    // It has all changes up to now; those that come from now on are for the new file.
+    this.#pending = [];
+    this.#forgetCopy();
     const old = this.#file;
-    this.#file = file;
-    this.#fileBytes = this.#liveBytes = bytes.length;
+    this.#file = await copy.publish();
+    this.#fileBytes = this.#liveBytes = copy.bytes;
     this.#generation++;
+    this.#againAtBytes = 0;
     await this.#syncing?.catch(() => undefined);
     await old?.close();
-    await storage.syncDirectory(directory);
+    await this.#parts.storage.syncDirectory(this.#options.directory);
     this.#isBehind = false;
+  }
+
+  async #removeOthers(): Promise<void> {
+    const { storage } = this.#parts;
+    const { directory } = this.#options;
     for (const name of await storage.list(directory)) {
       const generation = generationOf(name);
       if (name.endsWith('.tmp') || (generation !== undefined && generation < this.#generation)) {
