@@ -42,68 +42,41 @@ export function planSweep<T extends Wanted>(
   others: Iterable<T>,
   limits: SweepLimits,
 ): Sweep<T> {
-  const start = extentAt(first, first.from).fileAt;
-  const own = candidate(first, start, limits);
-  const candidates = [{ ...own, to: Math.max(own.to, first.from + 1) }];
-  for (const other of others) {
-    if (other === first) continue;
-    const found = candidate(other, start, limits);
-    if (found.to > found.from) candidates.push(found);
+  const { fileAt, bytes } = extentAt(first, first.from);
+  const own = { wanted: first, from: first.from, to: first.from + 1, bytes };
+  const shares: OpenShare<T>[] = [own];
+  for (const wanted of others) {
+    if (wanted !== first && wanted.from < wanted.extents.length) {
+      shares.push({ wanted, from: wanted.from, to: wanted.from, bytes: 0 });
+    }
   }
-  const end = endOf(start, extentsOf(candidates), limits);
-  const shares: Share<T>[] = [];
-  for (const { wanted, from, to } of candidates) {
-    const share = shareUpTo(wanted, from, to, end);
-    if (share) shares.push(share);
+  const range = { start: fileAt, end: fileAt + bytes };
+  // What one of them brings may fill the gap in front of what another wants.
+  for (let before = fileAt; before < range.end;) {
+    before = range.end;
+    for (const share of shares) extend(share, range, limits);
   }
-  return { fileAt: start, bytes: end - start, shares };
+  const { start, end } = range;
+  return { fileAt, bytes: end - start, shares: shares.filter(({ from, to }) => to > from) };
 }
 
-interface Candidate<T extends Wanted> {
-  readonly wanted: T;
-  readonly from: number;
-  readonly to: number;
-}
+type OpenShare<T extends Wanted> = { -readonly [K in keyof Share<T>]: Share<T>[K] };
 
-/** What of a reader's extents can lie in a read from `start`. Only from its front, so that its order is kept. */
-function candidate<T extends Wanted>(wanted: T, start: number, limits: SweepLimits): Candidate<T> {
-  const { extents, from } = wanted;
-  let to = from;
-  if (extentAt(wanted, from).fileAt >= start) {
-    const endMax = start + limits.readBytesMax;
-    for (let at = extents[to]; at && at.fileAt + at.bytes <= endMax; at = extents[++to]);
+/** Takes what follows in a reader's extents, as far as it lies in the range or right behind it: only from its front, so that its order is kept. */
+function extend(
+  share: OpenShare<Wanted>,
+  range: { readonly start: number; end: number },
+  { gapBytesMax, readBytesMax }: SweepLimits,
+): void {
+  const { extents } = share.wanted;
+  const endMax = range.start + readBytesMax;
+  for (let extent = extents[share.to]; extent; extent = extents[++share.to]) {
+    const { fileAt, bytes } = extent;
+    const end = fileAt + bytes;
+    if (fileAt < range.start || fileAt - range.end > gapBytesMax || end > endMax) return;
+    range.end = Math.max(range.end, end);
+    share.bytes += bytes;
   }
-  return { wanted, from, to };
-}
-
-function extentsOf<T extends Wanted>(candidates: readonly Candidate<T>[]): Extent[] {
-  const all = candidates.flatMap(({ wanted, from, to }) => wanted.extents.slice(from, to));
-  return all.sort((a, b) => a.fileAt - b.fileAt);
-}
-
-function endOf(start: number, sorted: readonly Extent[], limits: SweepLimits): number {
-  let end = start;
-  for (const { fileAt, bytes } of sorted) {
-    if (fileAt - end > limits.gapBytesMax) break;
-    end = Math.max(end, fileAt + bytes);
-  }
-  return end;
-}
-
-function shareUpTo<T extends Wanted>(
-  wanted: T,
-  from: number,
-  toMax: number,
-  end: number,
-): Share<T> | undefined {
-  let bytes = 0;
-  let to = from;
-  for (; to < toMax; to++) {
-    const extent = extentAt(wanted, to);
-    if (extent.fileAt + extent.bytes > end) break;
-    bytes += extent.bytes;
-  }
-  return to > from ? { wanted, from, to, bytes } : undefined;
 }
 
 function extentAt({ extents }: Wanted, i: number): Extent {
