@@ -8,8 +8,10 @@ import type { Clock } from './core/clock.ts';
 import type { DrainId } from './core/ids.ts';
 import type { Lifecycle } from './core/lifecycle.ts';
 import type { Logger } from './core/logger.ts';
+import { loopRest, systemIdleMs } from './core/loop-rest.ts';
 import { LoopShare } from './core/loop-share.ts';
 import type { OptionSeal } from './drains/batch-shape.ts';
+import { BodyPool } from './drains/formats/body-pool.ts';
 import {
   createDrainMachine,
   createDrainNotices,
@@ -57,7 +59,10 @@ export function createDrains(
     ...parts,
     metrics,
     budget: new QueueBudget(drains),
-    catchUp: new LoopShare(drains.catchUp),
+    bodies: new BodyPool(drains),
+    catchUp: new LoopShare(drains.catchUp, {
+      rest: loopRest(drains.catchUp, { ...parts, idleMs: systemIdleMs }),
+    }),
     dialer: parts.egress.dialer,
     tcpQueues: new TcpQueues(drains.tcpQueues, parts),
     seal: (drain: DrainId) => sealAt(parts.keyRing, drain),

@@ -4,8 +4,13 @@ import { dayMs, hourMs, kib, mib, minuteMs, secondMs } from './units.ts';
 export const drainBounds = {
   /** Queued lines of all drains together; used up, the largest laggard lets go, and reads its lines again later. */
   queuesBytesMax: 256 * mib,
-  /** Drains that catch up, all together: what they may send in each turn of the event loop. */
-  catchUp: { turnBytesMax: 32 * kib },
+  /** Memory of bodies that were sent, kept for the next ones of all drains. */
+  bodyPoolBytesMax: 16 * mib,
+  /**
+   * Drains that catch up, all together: what they may send in one turn, and how long they wait at most for the event
+   * loop to have rested after it. Where it never rests, that leaves them 8 MB/s.
+   */
+  catchUp: { turnBytesMax: 32 * kib, restMsMax: 4 },
   worker: {
     /** Lines waiting in memory for one drain; beyond it the drain lags and reads the log. */
     queueBytesMax: 4 * mib,

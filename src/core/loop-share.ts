@@ -1,9 +1,13 @@
+import type { LoopRest } from './loop-rest.ts';
+
 export interface LoopShareOptions {
-  /** What is handed out in one turn of the event loop. */
+  /** What is handed out in one turn. */
   readonly turnBytesMax: number;
 }
 
 export interface LoopShareParts {
+  /** What is between two turns; without it, a turn is one of the event loop. */
+  readonly rest?: LoopRest;
   /** Fewer wait than before. */
   readonly released?: () => void;
 }
@@ -63,7 +67,8 @@ export class LoopShare {
     this.#givenBytes += bytes;
     if (this.#isTurn) return;
     this.#isTurn = true;
-    setImmediate(() => this.#nextTurn());
+    const { rest = setImmediate } = this.#parts;
+    rest(() => this.#nextTurn());
   }
 
   #nextTurn(): void {

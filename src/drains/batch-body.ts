@@ -2,6 +2,7 @@ import type { StoredRecord } from '../bus/bus.ts';
 import { notices } from '../core/notices.ts';
 import type { BatchEncoder } from './batch-cutter.ts';
 import type { OverflowReport } from './drain-books.ts';
+import type { BodyPool } from './formats/body-pool.ts';
 import type { Encoder, LineFilter } from './formats/encoder.ts';
 import { FrameBuilder } from './formats/frame-builder.ts';
 
@@ -9,11 +10,12 @@ import { FrameBuilder } from './formats/frame-builder.ts';
 export class BatchBody implements BatchEncoder {
   readonly #encoder: Encoder;
   readonly #keep: LineFilter | undefined;
-  readonly #builder = new FrameBuilder();
+  readonly #builder: FrameBuilder;
 
-  constructor(parts: { encoder: Encoder; keep?: LineFilter | undefined }) {
+  constructor(parts: { encoder: Encoder; keep?: LineFilter | undefined; bodies?: BodyPool }) {
     this.#encoder = parts.encoder;
     this.#keep = parts.keep;
+    this.#builder = new FrameBuilder(parts.bodies);
   }
 
   get messages(): number {

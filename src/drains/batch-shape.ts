@@ -2,6 +2,7 @@ import { AppError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { BatchBody } from './batch-body.ts';
 import type { BatchEncoder, Cut } from './batch-cutter.ts';
+import type { BodyPool } from './formats/body-pool.ts';
 import { contentTypeOf } from './formats/content-type.ts';
 import { createEncoder } from './formats/create-encoder.ts';
 import { createLineFilter } from './formats/line-filter.ts';
@@ -36,15 +37,21 @@ export interface OptionSeal {
   open(sealed: string): string;
 }
 
+export interface OptionShapesParts {
+  readonly seal: OptionSeal;
+  readonly logger: Logger;
+  readonly bodies: BodyPool;
+}
+
 /** Shapes that follow from options. Values are sealed, because some of them are secret. */
 export class OptionShapes implements BatchShapes {
   readonly current: BatchShape;
   readonly #drain: { readonly setting: OptionSetting; readonly token: string };
-  readonly #parts: { readonly seal: OptionSeal; readonly logger: Logger };
+  readonly #parts: OptionShapesParts;
 
   constructor(
     drain: { readonly options: StoredOptions; readonly setting: OptionSetting; token: string },
-    parts: { readonly seal: OptionSeal; readonly logger: Logger },
+    parts: OptionShapesParts,
   ) {
     this.#drain = drain;
     this.#parts = parts;
@@ -76,8 +83,9 @@ export class OptionShapes implements BatchShapes {
   #shapeOf(values: StoredOptions): Omit<BatchShape, 'saved'> {
     const options = drainOptions(values, this.#drain.setting);
     const encoder = createEncoder(options, this.#drain.token);
+    const { bodies } = this.#parts;
     return {
-      encoder: new BatchBody({ encoder, keep: createLineFilter(options) }),
+      encoder: new BatchBody({ encoder, keep: createLineFilter(options), bodies }),
       contentType: contentTypeOf(options),
     };
   }

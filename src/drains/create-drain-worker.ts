@@ -9,6 +9,7 @@ import { frameId } from './batch-cutter.ts';
 import { OptionShapes, type OptionSeal } from './batch-shape.ts';
 import { createDrain, type CreateDrainOptions, type CreateDrainParts } from './create-drain.ts';
 import type { Books } from './drain-books.ts';
+import type { BodyPool } from './formats/body-pool.ts';
 import { kindOf } from './drain-kind.ts';
 import type { DrainMetrics } from './drain-metrics.ts';
 import { DrainNotices } from './drain-notices.ts';
@@ -38,6 +39,7 @@ export interface DrainWorkersParts extends CreateDrainParts {
   readonly bus: LogBus;
   readonly budget: QueueBudget;
   readonly catchUp: LoopShare;
+  readonly bodies: BodyPool;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
@@ -123,6 +125,8 @@ function workerOptions(
     batchBytesMax: batch.bytesMax,
     batchLinesMax: batch.linesMax,
     batchMsMax: batch.waitMsMax,
+    // What more is read, a laggard would hold until its next turn.
+    readBytesMax: Math.min(worker.readBytesMax, batch.bytesMax * concurrency),
     concurrency,
   };
 }
@@ -133,7 +137,7 @@ function workerParts(
   row: DrainRow,
   plan: DrainPlan,
 ): Omit<DrainWorkerParts, 'bus' | 'checkpoint' | 'notices' | 'metrics' | 'frameId'> {
-  const { budget, catchUp, clock, chance, logger } = parts;
+  const { budget, catchUp, bodies, clock, chance, logger } = parts;
   return {
     budget,
     catchUp,
@@ -142,7 +146,7 @@ function workerParts(
     logger,
     shapes: new OptionShapes(
       { ...plan, options: row.options as StoredOptions },
-      { seal: parts.seal(row.id), logger },
+      { seal: parts.seal(row.id), logger, bodies },
     ),
     makeDrain: (events) => ({
       drain: createDrain(plan, options.drain, parts, events),

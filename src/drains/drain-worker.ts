@@ -187,7 +187,6 @@ export class DrainWorker implements Sink {
   async #turn(): Promise<void> {
     const stop = this.#stop.signal;
     if (await this.#lanes.recover()) return;
-    await this.#stepAside();
     await this.#fill();
     if (this.#lanes.isAnswered) return this.#lanes.learn(stop);
     // Not before now: between the reading and this turn others ask for memory.
@@ -211,6 +210,7 @@ export class DrainWorker implements Sink {
       this.#rewindWhenBroken();
       if (this.#lanes.isAnswered) return;
       await this.#attempts.wait(signal);
+      await this.#stepAside();
       const { isOpen } = this.#lanes;
       if (isOpen) await this.#queue.fill(this.#flush.signal);
       const batchMs = isOpen ? this.#queue.dueInMs() : undefined;
@@ -230,7 +230,7 @@ export class DrainWorker implements Sink {
 
   /** What is live goes first: a drain that catches up waits for its turn, and pays for its last batch with it. */
   async #stepAside(): Promise<void> {
-    const bytes = this.#catchUpBytes;
+    const bytes = Math.max(this.#catchUpBytes, turnBytesMin);
     this.#catchUpBytes = 0;
     // Answers of batches that are under way must not wait.
     if (this.#queue.isLive || this.#lanes.isUnderWay) return;
@@ -333,6 +333,9 @@ export class DrainWorker implements Sink {
 
 /** A batch or two: then it is the turn of others. */
 const yieldBytes = 64 * 1024;
+
+/** A turn has its price, whatever is sent in it: all drains of a node may come at once, as with its start. */
+const turnBytesMin = 8 * 1024;
 
 /** The smaller of two waits, of which either may be endless (undefined). */
 function earlier(aMs: number | undefined, bMs: number | undefined): number | undefined {

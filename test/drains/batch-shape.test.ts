@@ -3,6 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { OptionShapes, type OptionSeal } from '../../src/drains/batch-shape.ts';
 import type { OptionSetting, StoredOptions } from '../../src/drains/url/option-values.ts';
 import { frame, linesRecord } from '../support/records.ts';
+import { BodyPool } from '../../src/drains/formats/body-pool.ts';
 import { silentLogger } from '../support/silent-logger.ts';
 import { WorkerKit } from '../support/worker-kit.ts';
 
@@ -23,8 +24,13 @@ class TestSeal implements OptionSeal {
   }
 }
 
+const bodies = new BodyPool({ bodyPoolBytesMax: 0 });
+
 function shapes(options: StoredOptions, seal: OptionSeal = new TestSeal()): OptionShapes {
-  return new OptionShapes({ options, setting, token: 'd.token' }, { seal, logger: silentLogger });
+  return new OptionShapes(
+    { options, setting, token: 'd.token' },
+    { seal, logger: silentLogger, bodies },
+  );
 }
 
 test('a drain without options that shape its batches saves nothing', () => {

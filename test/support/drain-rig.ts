@@ -10,6 +10,7 @@ import { DrainMetrics } from '../../src/drains/drain-metrics.ts';
 import type { DrainWorker, DrainWorkerOptions } from '../../src/drains/drain-worker.ts';
 import type { EgressOptions } from '../../src/drains/egress/create-egress.ts';
 import type { DnsLookup } from '../../src/drains/egress/resolver.ts';
+import { BodyPool } from '../../src/drains/formats/body-pool.ts';
 import type { HttpsDrainOptions } from '../../src/drains/https/https-drain.ts';
 import { QueueBudget } from '../../src/drains/queue-budget.ts';
 import type { SyslogDrainOptions } from '../../src/drains/syslog/syslog-drain.ts';
@@ -65,6 +66,7 @@ export class DrainRig implements AsyncDisposable {
       clock,
       dialer,
       budget: new QueueBudget({ queuesBytesMax: 1 << 30 }),
+      bodies: new BodyPool({ bodyPoolBytesMax: 1 << 20 }),
       catchUp: new LoopShare({ turnBytesMax: 1 << 15 }),
       tcpQueues: new TcpQueues({ readingGapMs: 10 }, { clock }),
       chance: systemChance,

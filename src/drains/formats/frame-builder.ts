@@ -1,3 +1,5 @@
+import type { BodyPool } from './body-pool.ts';
+
 /** Where a batch ends. */
 export interface BatchLimits {
   readonly bytesMax: number;
@@ -16,8 +18,14 @@ export class FrameBuilder {
   messages = 0;
   /** Lines that were looked at and left out, because the owner did not want them. */
   filtered = 0;
+  readonly #pool: BodyPool | undefined;
   #bytesMax = 0;
   #linesMax = 0;
+
+  /** Small bodies have memory of their own; larger ones have that of the pool. */
+  constructor(pool?: BodyPool) {
+    this.#pool = pool;
+  }
 
   /** Starts a new body. */
   begin(limits: BatchLimits): void {
@@ -56,23 +64,25 @@ export class FrameBuilder {
   }
 
   /** Gives a taken body's memory back when nobody reads it any more; call before the next {@link begin}. */
-  recycle(body: Buffer): void {
-    if (this.buffer.length > 0 || body.byteOffset !== 0) return;
-    const { byteLength } = body.buffer;
-    // After a flood bodies are small again: thousands of drains must not keep what they needed then.
-    const isFar = byteLength > firstBytes && body.length * 8 < byteLength;
-    if (byteLength <= recycledBytesMax && !isFar) this.buffer = Buffer.from(body.buffer);
+  recycle({ buffer: memory, byteOffset }: Buffer): void {
+    if (byteOffset !== 0 || !(memory instanceof ArrayBuffer)) return;
+    if (memory.byteLength > ownBytes) this.#pool?.give(memory);
+    else if (this.buffer.length === 0) this.buffer = Buffer.from(memory);
   }
 
   #grow(needed: number): void {
-    const size = Math.max(needed, Math.min(this.buffer.length * 2, recycledBytesMax), firstBytes);
-    // Of its own: a slice of the shared pool could not be handed on and given back.
-    const grown = Buffer.allocUnsafeSlow(size);
-    this.buffer.copy(grown, 0, 0, this.length);
-    this.buffer = grown;
+    const old = this.buffer;
+    this.buffer = this.#memory(needed, Math.max(needed, old.length * 2));
+    old.copy(this.buffer, 0, 0, this.length);
+    if (old.length > ownBytes) this.#pool?.give(old.buffer as ArrayBuffer);
+  }
+
+  /** Never of Node's pool: a slice of it could not be handed on and given back. */
+  #memory(needed: number, bytes: number): Buffer {
+    if (needed <= ownBytes) return Buffer.allocUnsafeSlow(ownBytes);
+    return this.#pool?.take(bytes) ?? Buffer.allocUnsafeSlow(bytes);
   }
 }
 
 const nothing = Buffer.alloc(0);
-const firstBytes = 8 * 1024;
-const recycledBytesMax = 256 * 1024;
+const ownBytes = 8 * 1024;

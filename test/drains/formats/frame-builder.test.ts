@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { BodyPool } from '../../../src/drains/formats/body-pool.ts';
 import { FrameBuilder } from '../../../src/drains/formats/frame-builder.ts';
 
 function write(builder: FrameBuilder, text: string): void {
@@ -37,16 +38,29 @@ test('memory that was given back is used for the next body', () => {
   expect(builder.take().buffer).toBe(body.buffer);
 });
 
-test('memory that a flood needed is not kept for what comes after it', () => {
-  const builder = new FrameBuilder();
-  builder.begin({ bytesMax: Infinity, linesMax: Infinity });
-  write(builder, 'x'.repeat(100_000));
-  const large = builder.take();
-  builder.recycle(large);
-  builder.begin({ bytesMax: Infinity, linesMax: Infinity });
-  write(builder, 'small');
-  builder.recycle(builder.take());
-  expect(builder.buffer.length).toBe(0);
+test('memory for large bodies is that of the pool, and goes back to it', () => {
+  const pool = new BodyPool({ bodyPoolBytesMax: 1 << 20 });
+  const [one, other] = [new FrameBuilder(pool), new FrameBuilder(pool)];
+  one.begin({ bytesMax: Infinity, linesMax: Infinity });
+  for (let i = 0; i < 10; i++) write(one, 'x'.repeat(10_000));
+  const large = one.take();
+  expect(large.toString()).toBe('x'.repeat(100_000));
+  one.recycle(large);
+  expect(one.buffer.length).toBe(0);
+  other.begin({ bytesMax: Infinity, linesMax: Infinity });
+  write(other, 'y'.repeat(100_000));
+  expect(other.take().buffer).toBe(large.buffer);
+});
+
+test('a body that no pool has room for is complete as well', () => {
+  const builder = new FrameBuilder(new BodyPool({ bodyPoolBytesMax: 0 }));
+  for (let round = 0; round < 2; round++) {
+    builder.begin({ bytesMax: Infinity, linesMax: Infinity });
+    for (let i = 0; i < 50; i++) write(builder, 'z'.repeat(10_000));
+    const body = builder.take();
+    expect(body.equals(Buffer.alloc(500_000, 'z'))).toBe(true);
+    builder.recycle(body);
+  }
 });
 
 test('counters begin anew with each body', () => {

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import type { StoredRecord } from '../../../src/bus/bus.ts';
 import { appId, drainId, type AppId } from '../../../src/core/ids.ts';
+import { loopRest } from '../../../src/core/loop-rest.ts';
 import { LoopShare } from '../../../src/core/loop-share.ts';
 import { auditBooks } from '../../../src/drains/drain-audit.ts';
 import { newBooks } from '../../../src/drains/drain-books.ts';
@@ -160,7 +161,9 @@ export class Simulation {
     const short = (): void => void this.seen.memoryShortages++;
     this.#budget = new WatchedBudget(queuesBytesMax, short);
     const turnBytesMax = this.#random.pick([500, 1 << 20]);
-    const catchUp = new LoopShare({ turnBytesMax });
+    const idleMs = (): number => this.#clock.monotonicMs() / 2;
+    const rest = loopRest({ restMsMax: 4 }, { clock: this.#clock, idleMs });
+    const catchUp = new LoopShare({ turnBytesMax }, this.#random.pick([{}, { rest }]));
     const shared = { budget: this.#budget, catchUp };
     for (const drain of this.#drains) drain.starts(life, shared, { isWhole });
   }
