@@ -43,7 +43,7 @@ export class BatchGathering {
     const hadLines = this.#waitingLines > 0;
     const isTaken = this.#source.offer(stored);
     if (!hadLines && isTaken) this.#waitingSinceMs = this.#clock.monotonicMs();
-    return !isTaken || !hadLines || this.#isFull;
+    return !isTaken || !hadLines || this.isFull;
   }
 
   /** A page of the log is wanted: the live head is not met yet, and the next batch is not whole. */
@@ -51,14 +51,14 @@ export class BatchGathering {
     const { isLive, first, lines } = this.#source;
     if (isLive || (first && first.kind !== 'record')) return false;
     // An L10 that goes alone needs a line to stand before.
-    return next ? lines < Math.max(1, next.lines) : !this.#isFull;
+    return next ? lines < Math.max(1, next.lines) : !this.isFull;
   }
 
   /** How long the queue's front still waits for company; undefined while there is nothing to send. */
   dueInMs(next: BatchPlan | undefined): number | undefined {
     const { first, lines, isLive } = this.#source;
     if (!first) return undefined;
-    if (first.kind !== 'record' || this.#isFull || next) return 0;
+    if (first.kind !== 'record' || this.isFull || next) return 0;
     if (lines === 0) return undefined;
     const nowMs = this.#clock.monotonicMs();
     this.#waitingSinceMs ??= nowMs;
@@ -94,7 +94,8 @@ export class BatchGathering {
     this.#smallUntilMs = this.#clock.monotonicMs() + this.#options.smallBatchMs;
   }
 
-  get #isFull(): boolean {
+  /** What is queued makes a batch. */
+  get isFull(): boolean {
     const { bytes, lines } = this.#source;
     return bytes >= this.#bytesMax || lines >= this.#options.batchLinesMax;
   }

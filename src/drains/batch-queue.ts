@@ -1,7 +1,7 @@
 import type { LogBus, StoredRecord } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppId, DrainId } from '../core/ids.ts';
-import { cutBatch } from './batch-cutter.ts';
+import { cutBatch, type Cut } from './batch-cutter.ts';
 import { BatchGathering, type BatchGatheringOptions } from './batch-gathering.ts';
 import { BatchPlans, type BatchPlansOptions } from './batch-plans.ts';
 import type { BatchShapes, ShapedCut } from './batch-shape.ts';
@@ -32,6 +32,8 @@ export class BatchQueue {
   readonly #source: LineSource;
   readonly #gathering: BatchGathering;
   readonly plans: BatchPlans;
+  /** The lines of the batch that is being sent are not in memory. */
+  #hasLetGo = false;
 
   constructor(options: BatchQueueOptions, parts: BatchQueueParts, books: Books) {
     const { bus, budget, shapes, clock } = parts;
@@ -98,7 +100,17 @@ export class BatchQueue {
     const drain = { id: this.#options.id, overflow };
     const cut = cutBatch(this.#source.items(), limits, shape.encoder, drain);
     this.#gathering.sending(cut?.lines ?? 0);
+    this.#hasLetGo = false;
     return cut && { ...cut, shape };
+  }
+
+  /** A batch goes on its way. A laggard holds nothing meanwhile: should it fail, the log makes the same batch again. */
+  sending(cut: ShapedCut): void {
+    if (this.isLive) return;
+    this.passed(cut.to);
+    // Nor for the time until its next turn, unless that is another batch: a few lines would keep all of their page.
+    if (!this.#gathering.isFull) this.#source.rewind(cut.to);
+    this.#hasLetGo = true;
   }
 
   /** Nobody sends what was cut any more. */
@@ -123,15 +135,19 @@ export class BatchQueue {
     this.#gathering.tooLarge(bytes);
   }
 
-  /**
-   * True while a batch that has to wait may be kept. A laggard holds nothing meanwhile: the log makes the same batch
-   * again.
-   */
+  /** True while a batch that has to wait may be kept; else it is made again. */
   keeps(cut: ShapedCut): boolean {
     if (this.isLive && this.bytes <= this.#options.queueBytesMax) return true;
     this.plans.again(cut);
-    this.#source.release();
+    if (this.#hasLetGo) this.takeBack(cut);
+    else this.#source.release();
     return false;
+  }
+
+  /** The lines of a batch that was sent come next again. */
+  takeBack(cut: Cut): void {
+    if (this.#hasLetGo) this.#rewind(cut.from);
+    this.#hasLetGo = false;
   }
 
   /** What comes after `place` is read again, and cut anew. */

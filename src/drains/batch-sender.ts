@@ -39,7 +39,10 @@ export class BatchSender {
   /** Returns early when it is better to make the batch anew later, which is then the first thing to do. */
   async send(cut: ShapedCut, stop: AbortSignal): Promise<void> {
     const { queue, ledger, attempts, unconfirmed, flush } = this.#parts;
-    if (!unconfirmed) await ledger.sending(cut);
+    if (!unconfirmed) {
+      queue.sending(cut);
+      await ledger.sending(cut);
+    }
     for (;;) {
       await attempts.wait(stop);
       // A stream that broke meanwhile is sent what came before this batch first.
@@ -50,7 +53,7 @@ export class BatchSender {
         cut.shape.encoder.recycle(cut.body);
         break;
       }
-      if (flush.aborted || !queue.keeps(cut)) break;
+      if (!queue.keeps(cut) || flush.aborted) break;
     }
     queue.sent();
   }
@@ -144,7 +147,8 @@ export class BatchSender {
     const { queue } = this.#parts;
     const isTooLarge = status === contentTooLarge;
     if (isTooLarge && cut.lines > 1) queue.tooLarge(cut.body.length);
-    if (!queue.plans.split(cut, { isTooLarge })) await this.#refused(cut, status);
+    if (queue.plans.split(cut, { isTooLarge })) queue.takeBack(cut);
+    else await this.#refused(cut, status);
   }
 
   /** A stream has it now. */

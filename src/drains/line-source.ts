@@ -134,8 +134,8 @@ export class LineSource implements QueueHolder {
 
   rewind(to: Place): void {
     const { bytes } = this;
-    this.#items = [];
-    this.#first = this.#bytes = this.#lines = 0;
+    this.#clear();
+    this.#bytes = this.#lines = 0;
     this.#end = to;
     this.#turn(false);
     this.#generation++;
@@ -182,10 +182,21 @@ export class LineSource implements QueueHolder {
     if (!first) return;
     this.#forget(first);
     this.#items[this.#first++] = undefined as unknown as Item;
-    if (this.#first > 64 && this.#first * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#first);
+    if (this.#first === this.#items.length) this.#clear();
+    else if (this.#first > 64 && this.#first * 2 > this.#items.length) {
+      this.#items.splice(0, this.#first);
       this.#first = 0;
     }
+  }
+
+  /**
+   * Begins with an array of its own: one that has become old, and is then put aside because it is too small, would keep
+   * what it had, and the pages that this came from, until the next full collection of garbage.
+   */
+  #clear(): void {
+    this.#items.fill(undefined as unknown as Item);
+    this.#items = [];
+    this.#first = 0;
   }
 
   /** Leaves of the first item, a record, only the lines from `fromLine` on. */

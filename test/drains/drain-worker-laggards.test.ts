@@ -35,6 +35,22 @@ test('a laggard holds nothing while it waits, and sends the same batch again', a
   expect(new Set(again.map(({ body }) => body.toString())).size).toBe(1);
 });
 
+test('a laggard holds nothing while a batch of it is under way, nor until its next turn', async () => {
+  const kit = new WorkerKit({ batchMsMax: 0, batchLinesMax: 4, readBytesMax: 200 });
+  for (const text of numbers(0, 10)) await kit.bus.append([linesRecord(1, [text])]);
+  const held: number[] = [];
+  kit.drain.answer = () => {
+    held.push(kit.worker.queuedBytes);
+    return { kind: 'delivered', rejected: 0 };
+  };
+  kit.worker.start();
+  await kit.clock.advance(60_000);
+  // The last one is read with the live head, from where on lines are kept.
+  expect(held.slice(0, -1)).toEqual([0, 0]);
+  expect(held.at(-1)).toBeGreaterThan(0);
+  expect(kit.drain.texts).toEqual(numbers(0, 10));
+});
+
 test('no line is refused for the sake of our own L10', async () => {
   const kit = await owing();
   kit.drain.answer = ({ body }) =>

@@ -3,14 +3,15 @@
  * record that is larger than a batch is read in pieces.
  */
 export class FrameCursor {
-  #frames: Buffer | undefined;
+  /** Weakly: it is part of a page of the log, which must not be kept for this. */
+  #frames: WeakRef<Buffer> | undefined;
   #line = 0;
   #at = 0;
 
   /** The offset of the frame of `line` in `frames`. */
   seek(frames: Buffer, line: number): number {
     if (line === 0) return 0;
-    const isKnown = this.#frames === frames && this.#line <= line;
+    const isKnown = this.#frames?.deref() === frames && this.#line <= line;
     let at = isKnown ? this.#at : 0;
     for (let skip = line - (isKnown ? this.#line : 0); skip > 0; skip--) {
       at = frameEnd(frames, at);
@@ -20,7 +21,7 @@ export class FrameCursor {
 
   /** Remembers that the frame of `line` begins at `at`. */
   remember(frames: Buffer, line: number, at: number): void {
-    this.#frames = frames;
+    this.#frames = new WeakRef(frames);
     this.#line = line;
     this.#at = at;
   }

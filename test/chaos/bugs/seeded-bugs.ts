@@ -146,9 +146,9 @@ const nothing: FramesPart`,
     replacements: [
       {
         file: sender,
-        old: '    if (!unconfirmed) await ledger.sending(cut);\n',
-        by: `    if (flush.aborted && !unconfirmed) return this.#delivered(cut, 0);
-    if (!unconfirmed) await ledger.sending(cut);\n`,
+        old: '      queue.sending(cut);\n',
+        by: `      if (flush.aborted) return this.#delivered(cut, 0);
+      queue.sending(cut);\n`,
       },
     ],
   },
