@@ -49,7 +49,7 @@ export class CheckpointJournal implements CheckpointStore {
   #file: StorageFile | undefined;
   #fileBytes = 0;
   #liveBytes = 0;
-  /** After a copy that failed: as long the journal has to become for the next one. */
+  /** After a copy that failed: how long the journal has to become for the next try. */
   #againAtBytes = 0;
   #generation = 0;
   #stopTicking: () => void = () => undefined;
@@ -69,7 +69,6 @@ export class CheckpointJournal implements CheckpointStore {
     await journal.#read();
     try {
       await journal.#replace();
-      await journal.#removeOthers();
     } catch (error) {
       await journal.#closeFile();
       throw error;
@@ -108,6 +107,8 @@ export class CheckpointJournal implements CheckpointStore {
 
   async close(): Promise<void> {
     this.#stopTicking();
+    await this.sync();
+    // That may have begun one.
     await this.#replacing;
     await this.sync();
     await this.#closeFile();
@@ -116,8 +117,8 @@ export class CheckpointJournal implements CheckpointStore {
   /** Stops without a last sync, as a crash would. */
   async abandon(): Promise<void> {
     this.#stopTicking();
-    await this.#replacing;
     await this.#writing?.catch(() => undefined);
+    await this.#replacing;
     await this.#syncing?.catch(() => undefined);
     await this.#closeFile();
   }
@@ -170,13 +171,12 @@ export class CheckpointJournal implements CheckpointStore {
     return this.#fileBytes > Math.max(compactBytesMin, 4 * this.#liveBytes, this.#againAtBytes);
   }
 
-  /** Writes go on while the copy is made: drains wait for theirs before they send. Until it is there, the old one serves. */
+  /** Writes go on while the copy is made, because drains wait for theirs before they send; should it fail, as before. */
   async #replaceLater(): Promise<void> {
     try {
       await this.#copied();
       // Whoever waits for that is told when it fails.
       await (this.#writing ??= this.#writeAll()).catch(() => undefined);
-      await this.#removeOthers();
     } catch (error) {
       this.#againAtBytes = this.#fileBytes + this.#options.compactBytesMin;
       this.#parts.failed(error);
@@ -198,8 +198,9 @@ export class CheckpointJournal implements CheckpointStore {
     try {
       await copy.write(this.#changes());
     } catch (error) {
-      this.#forgetCopy();
+      // The next one has the same name.
       await copy.discard();
+      this.#forgetCopy();
       throw error;
     }
     this.#isCopied = true;
@@ -211,21 +212,28 @@ export class CheckpointJournal implements CheckpointStore {
     this.#isCopied = false;
   }
 
-  /** The copy takes the file's place. */
+  /** The copy takes the file's place, once its name is durable: until then a sync is one of the old file. */
   async #replace(): Promise<void> {
     const copy = await this.#copied();
     // It has all changes up to now; those that come from now on are for the new file.
     this.#pending = [];
     this.#forgetCopy();
+    const file = await copy.publish();
+    try {
+      await this.#parts.storage.syncDirectory(this.#options.directory);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    while (this.#syncing) await this.#syncing.catch(() => undefined);
     const old = this.#file;
-    this.#file = await copy.publish();
+    this.#file = file;
     this.#fileBytes = this.#liveBytes = copy.bytes;
     this.#generation++;
     this.#againAtBytes = 0;
-    await this.#syncing?.catch(() => undefined);
-    await old?.close();
-    await this.#parts.storage.syncDirectory(this.#options.directory);
     this.#isBehind = false;
+    await old?.close();
+    await this.#removeOthers();
   }
 
   async #removeOthers(): Promise<void> {

@@ -62,7 +62,7 @@ export function planSweep<T extends Wanted>(
 
 type OpenShare<T extends Wanted> = { -readonly [K in keyof Share<T>]: Share<T>[K] };
 
-/** Takes what follows in a reader's extents, as far as it lies in the range or right behind it: only from its front, so that its order is kept. */
+/** Takes what is next of a reader's extents, in their order, as far as it lies in the range or right behind it. */
 function extend(
   share: OpenShare<Wanted>,
   range: { readonly start: number; end: number },
