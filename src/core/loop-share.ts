@@ -6,7 +6,7 @@ export interface LoopShareOptions {
 }
 
 export interface LoopShareParts {
-  /** What is between two turns; without it, a turn is one of the event loop. */
+  /** What is between two turns while many wait; else a turn is one of the event loop. */
   readonly rest?: LoopRest;
   /** Fewer wait than before. */
   readonly released?: () => void;
@@ -21,6 +21,8 @@ interface Waiting {
 
 /** What brings a piece nearer to its turn each time round: who asks for more waits longer. */
 const quantumBytes = 16 * 1024;
+/** So many that wait are a crowd. */
+const crowdMin = 8;
 
 /**
  * How much of the event loop bulk work may have. Each piece keeps its owner busy until it is sent on: where a
@@ -67,8 +69,14 @@ export class LoopShare {
     this.#givenBytes += bytes;
     if (this.#isTurn) return;
     this.#isTurn = true;
-    const { rest = setImmediate } = this.#parts;
-    rest(() => this.#nextTurn());
+    setImmediate(() => this.#endTurn());
+  }
+
+  /** A few take their turns between those of others; many are a crowd, which would leave no room between its own. */
+  #endTurn(): void {
+    const { rest } = this.#parts;
+    if (rest && this.#waiting.size >= crowdMin) rest(() => this.#nextTurn());
+    else this.#nextTurn();
   }
 
   #nextTurn(): void {

@@ -125,17 +125,9 @@ function workerOptions(
     batchBytesMax: batch.bytesMax,
     batchLinesMax: batch.linesMax,
     batchMsMax: batch.waitMsMax,
-    readBytesMax: pageBytes(worker.readBytesMax, batch.bytesMax * concurrency),
     concurrency,
   };
 }
-
-/** A page is what is sent at a time, if that is worth a read: what is more, a laggard would hold until its next turn. */
-function pageBytes(bytesMax: number, sentBytes: number): number {
-  return Math.min(bytesMax, Math.max(sentBytes, pageBytesMin));
-}
-
-const pageBytesMin = 16 * 1024;
 
 function workerParts(
   options: DrainWorkersOptions,

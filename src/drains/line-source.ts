@@ -24,6 +24,8 @@ export type Hole =
 export interface LineSourceOptions {
   readonly queueBytesMax: number;
   readonly readBytesMax: number;
+  /** What is sent at a time. */
+  readonly batchBytesMax: number;
 }
 
 /**
@@ -152,7 +154,8 @@ export class LineSource implements QueueHolder {
   async read(): Promise<void> {
     const generation = this.#generation;
     this.#isFilling = true;
-    const bytesMax = this.#budget.pageBytes(this.#options.readBytesMax);
+    const { readBytesMax, batchBytesMax } = this.#options;
+    const bytesMax = this.#budget.pageBytes(readBytesMax, batchBytesMax);
     const page = await this.#bus.read(this.#end.position, bytesMax, this.#app);
     if (generation === this.#generation) this.#take(page);
   }

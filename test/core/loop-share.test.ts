@@ -69,3 +69,19 @@ test('whoever is told to stop does not wait any longer, and no room is kept for 
   expect(share.waitingBytes).toBe(0);
   await share.take(100, stop.signal);
 });
+
+test('many that wait leave the loop a rest between their turns, and a few do not need to', async () => {
+  for (const { waiting, rests } of [
+    { waiting: 4, rests: 0 },
+    { waiting: 20, rests: 2 },
+  ]) {
+    let rested = 0;
+    const rest = (next: () => void): void => {
+      rested++;
+      setImmediate(next);
+    };
+    const share = new LoopShare({ turnBytesMax: 100 }, { rest });
+    await Promise.all(Array.from({ length: waiting }, () => share.take(20)));
+    expect(rested).toBe(rests);
+  }
+});

@@ -22,7 +22,7 @@ class Laggard {
     this.app = app;
     const position = { logId: bus.logId, partition: 0, offset: 0, line: 0 };
     this.source = new LineSource(
-      { queueBytesMax: 64 << 10, readBytesMax: 1 << 20 },
+      { queueBytesMax: 64 << 10, readBytesMax: 1 << 20, batchBytesMax: 64 << 10 },
       { bus, budget, app, from: { position, seq: 0 }, released: () => this.#ring() },
     );
   }

@@ -50,16 +50,28 @@ test('leaves alone who is putting a batch together: it would read the same page 
   expect([filling.bytes, other.bytes]).toEqual([200, 0]);
 });
 
-test('lets laggards read smaller pages the more of them there are', () => {
+test('lets laggards read smaller pages the more of them there are, but a batch', () => {
   const mib = 1 << 20;
+  const batch = 100_000;
   const budget = new QueueBudget({ queuesBytesMax: 256 * mib });
   const first = new Holder(budget, false);
-  expect(budget.pageBytes(mib)).toBe(mib);
-  const others = Array.from({ length: 999 }, () => new Holder(budget, false));
-  expect(budget.pageBytes(mib)).toBe(mib / 8);
+  expect(budget.pageBytes(mib, batch)).toBe(mib);
+  const others = Array.from({ length: 127 }, () => new Holder(budget, false));
+  expect(budget.pageBytes(mib, batch)).toBe(mib / 4);
+  others.push(...Array.from({ length: 872 }, () => new Holder(budget, false)));
+  expect(budget.pageBytes(mib, batch)).toBe(batch);
+  expect(budget.pageBytes(mib, 2 * mib)).toBe((256 * mib) / 2000);
   for (const other of others) budget.leave(other);
-  expect(budget.pageBytes(mib)).toBe(mib);
+  expect(budget.pageBytes(mib, batch)).toBe(mib);
   first.isLive = true;
   budget.turned(first);
-  expect(budget.pageBytes(mib)).toBe(mib);
+  expect(budget.pageBytes(mib, batch)).toBe(mib);
+});
+
+test('a page is worth its read, and no more than was asked for', () => {
+  const budget = new QueueBudget({ queuesBytesMax: 1 << 20 });
+  const laggards = Array.from({ length: 1000 }, () => new Holder(budget, false));
+  expect(laggards).toHaveLength(1000);
+  expect(budget.pageBytes(1 << 20, 100_000)).toBe(16 << 10);
+  expect(budget.pageBytes(1000, 100_000)).toBe(1000);
 });
