@@ -2,7 +2,7 @@ import type { LogBus } from '../bus/bus.ts';
 import type { Clock } from '../core/clock.ts';
 import { auditBooks, type Audit } from './drain-audit.ts';
 import type { Outcome } from './drain-books.ts';
-import type { DrainCondition } from './drain-worker.ts';
+import type { DrainCondition } from './drain-condition.ts';
 import type { CertificateFacts } from './egress/certificate-facts.ts';
 import type { ReplayStatus } from './replay/drain-replay.ts';
 import type { RunningDrain } from './running-drain.ts';

@@ -10,9 +10,10 @@ import { Wakeup } from '../core/wakeup.ts';
 import { BatchQueue, type BatchQueueOptions } from './batch-queue.ts';
 import { BatchSender } from './batch-sender.ts';
 import type { BatchShapes, ShapedCut } from './batch-shape.ts';
-import type { DeliveryPaceOptions, LastError } from './delivery-pace.ts';
+import type { DeliveryPaceOptions } from './delivery-pace.ts';
 import { ConcurrentSender, type ConcurrentSenderOptions } from './concurrent-sender.ts';
 import { DrainAttempts } from './drain-attempts.ts';
+import { stateOf, type DrainCondition } from './drain-condition.ts';
 import type { Drain, FailureReason, StreamEvents } from './drain.ts';
 import type { Books } from './drain-books.ts';
 import { DrainLedger } from './drain-ledger.ts';
@@ -20,6 +21,7 @@ import type { WorkerMetrics } from './drain-metrics.ts';
 import type { WorkerNotices } from './drain-notices.ts';
 import type { Place } from './line-source.ts';
 import type { QueueBudget } from './queue-budget.ts';
+import { DrainTurns } from './drain-turns.ts';
 import { UnconfirmedBatches } from './unconfirmed-batches.ts';
 
 export interface DrainWorkerOptions
@@ -47,17 +49,6 @@ export interface DrainWorkerParts {
   readonly metrics: WorkerMetrics;
 }
 
-/** What the owner may know of a drain's condition. */
-export interface DrainCondition {
-  readonly state: 'live' | 'lagging' | 'catching up' | 'held' | 'paused' | 'disabled';
-  readonly lastSuccessMs: number | undefined;
-  /** The last failure, also when attempts have succeeded since. */
-  readonly lastError: LastError | undefined;
-  /** The last attempt of which anything is known has failed. */
-  readonly isFailing: boolean;
-  readonly nextAttemptMs: number | undefined;
-}
-
 /**
  * One drain's own loop: cut a batch, send it, learn what became of it, account for it, go on. Everything that
  * it waits for, it waits for alone.
@@ -82,13 +73,11 @@ export class DrainWorker implements Sink {
   readonly #drain: Drain;
   readonly #sender: BatchSender;
   readonly #lanes: ConcurrentSender;
+  readonly #turns: DrainTurns;
   readonly #wakeup: Wakeup;
   readonly #stop = new AbortController();
   /** From here on nothing is waited for or read: what is queued is sent once. */
   readonly #flush = new AbortController();
-  #bytesSinceYield = 0;
-  /** Sent since it last waited for its turn. */
-  #catchUpBytes = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: DrainWorkerOptions, parts: DrainWorkerParts, books: Books) {
@@ -96,6 +85,7 @@ export class DrainWorker implements Sink {
     this.app = options.app;
     this.#options = options;
     this.#parts = parts;
+    this.#turns = new DrainTurns(parts);
     this.#wakeup = new Wakeup(parts);
     const released = (): void => this.#wakeup.ring();
     const ledger = new DrainLedger(options.id, parts, books);
@@ -125,8 +115,10 @@ export class DrainWorker implements Sink {
   get condition(): DrainCondition {
     const { pace, nextAttemptMs } = this.#attempts;
     const { lastSuccessMs, lastError, failure } = pace;
+    const { isLive } = this.#queue;
+    const state = stateOf({ ...pace, isLive, isDisabled: this.books.isDisabled });
     const isFailing = failure !== undefined;
-    return { state: this.#state(), lastSuccessMs, lastError, isFailing, nextAttemptMs };
+    return { state, lastSuccessMs, lastError, isFailing, nextAttemptMs };
   }
 
   get queuedBytes(): number {
@@ -197,7 +189,7 @@ export class DrainWorker implements Sink {
     // A batch that was decided on is sent whole, or after the next start.
     const cut = this.#isFlushing && !this.#queue.hasNext ? undefined : this.#cut();
     if (!cut) return;
-    await this.#yield(cut.body.length);
+    await this.#turns.spend(cut.body.length);
     if (isFlying) await this.#lanes.start(cut, stop);
     else if (cut.messages > 0 || cut.overflow) await this.#sender.send(cut, stop);
     else await this.#sender.pass(cut);
@@ -210,7 +202,7 @@ export class DrainWorker implements Sink {
       this.#rewindWhenBroken();
       if (this.#lanes.isAnswered) return;
       await this.#attempts.wait(signal);
-      await this.#stepAside();
+      await this.#nextTurn();
       const { isOpen } = this.#lanes;
       if (isOpen) await this.#queue.fill(this.#flush.signal);
       const batchMs = isOpen ? this.#queue.dueInMs() : undefined;
@@ -228,22 +220,10 @@ export class DrainWorker implements Sink {
     return this.#queue.cut(isTold ? undefined : this.#queue.plans.overflowOf(this.books));
   }
 
-  /** What is live goes first: a drain that catches up waits for its turn, and pays for its last batch with it. */
-  async #stepAside(): Promise<void> {
-    const bytes = Math.max(this.#catchUpBytes, turnBytesMin);
-    this.#catchUpBytes = 0;
-    // Answers of batches that are under way must not wait.
-    if (this.#queue.isLive || this.#lanes.isUnderWay) return;
-    await this.#parts.catchUp.take(bytes, this.#flush.signal);
-  }
-
-  /** Between drains the event loop is shared by bytes: a page that is in memory must not be sent in one turn of it. */
-  async #yield(bytes: number): Promise<void> {
-    this.#catchUpBytes += bytes;
-    this.#bytesSinceYield += bytes;
-    if (this.#bytesSinceYield < yieldBytes) return;
-    this.#bytesSinceYield = 0;
-    await new Promise((resolve) => setImmediate(resolve));
+  /** A drain that catches up waits for its turn, but answers of batches that are under way must not wait. */
+  #nextTurn(): Promise<void> {
+    const mustWait = !this.#queue.isLive && !this.#lanes.isUnderWay;
+    return this.#turns.next({ mustWait, signal: this.#flush.signal });
   }
 
   async #passHole(): Promise<void> {
@@ -321,21 +301,7 @@ export class DrainWorker implements Sink {
     this.#unconfirmed.clear();
     this.#queue.restart(this.books.cursor);
   }
-
-  #state(): DrainCondition['state'] {
-    const { isHeld, isFailing } = this.#attempts.pace;
-    if (this.books.isDisabled) return 'disabled';
-    if (isHeld) return 'held';
-    if (this.#queue.isLive) return 'live';
-    return isFailing ? 'lagging' : 'catching up';
-  }
 }
-
-/** A batch or two: then it is the turn of others. */
-const yieldBytes = 64 * 1024;
-
-/** A turn has its price, whatever is sent in it: all drains of a node may come at once, as with its start. */
-const turnBytesMin = 8 * 1024;
 
 /** The smaller of two waits, of which either may be endless (undefined). */
 function earlier(aMs: number | undefined, bMs: number | undefined): number | undefined {

@@ -15,8 +15,6 @@ export interface QueueBudgetOptions {
 
 /** A page that is smaller than this costs more in reads than it saves in memory. */
 const pageBytesMin = 16 * 1024;
-/** What the pages of all laggards are to take together: what waits for long is old by the time it is sent. */
-const pagesBytes = 32 * 1024 * 1024;
 
 /**
  * The memory of all drains' queues. When it is used up, the largest laggard lets go first: it reads from the log
@@ -62,14 +60,13 @@ export class QueueBudget {
   }
 
   /**
-   * How much a laggard should read at once, when it may have `bytesMax` and sends `batchBytes` at a time: its share, or
-   * a batch. A power of two, so that drains of one app go on asking for the same pages while others turn live.
+   * How much a laggard should read at once, when it may have `bytesMax` and sends `batchBytes` at a time: an eighth of
+   * its share, because what waits for long is old by the time it is sent, or a batch, if that is not over half of it. A power of two, so that drains of one app go on asking for the same pages while others turn live.
    */
   pageBytes(bytesMax: number, batchBytes: number): number {
-    const mayHold = this.#options.queuesBytesMax / (2 * Math.max(1, this.#laggards));
-    const share = Math.min(mayHold, pagesBytes / Math.max(1, this.#laggards));
-    const rounded = 2 ** Math.floor(Math.log2(Math.max(1, share)));
-    return Math.min(bytesMax, Math.max(pageBytesMin, rounded, Math.min(batchBytes, mayHold)));
+    const share = this.#options.queuesBytesMax / Math.max(1, this.#laggards);
+    const rounded = 2 ** Math.floor(Math.log2(Math.max(1, share / 8)));
+    return Math.min(bytesMax, Math.max(pageBytesMin, rounded, Math.min(batchBytes, share / 2)));
   }
 
   #largest(): QueueHolder | undefined {

@@ -27,8 +27,8 @@ export function encodeChunk(content: readonly Change[] | { bytes: number }): Buf
   return chunk;
 }
 
-/** A whole journal, in many small chunks, so that damage costs few entries; some of them in each turn of the loop. */
-export async function encodeAll(changes: Iterable<Change>): Promise<Buffer> {
+/** Many small chunks, so that damage costs few entries; one of them in each turn of the loop. */
+export async function encodeChunks(changes: Iterable<Change>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let next: Change[] = [];
   for (const change of changes) {
@@ -39,7 +39,12 @@ export async function encodeAll(changes: Iterable<Change>): Promise<Buffer> {
     await new Promise((resolve) => setImmediate(resolve));
   }
   if (next.length > 0) chunks.push(encodeChunk(next));
-  const together = Buffer.concat(chunks);
+  return Buffer.concat(chunks);
+}
+
+/** A whole journal. */
+export async function encodeAll(changes: Iterable<Change>): Promise<Buffer> {
+  const together = await encodeChunks(changes);
   return Buffer.concat([encodeChunk({ bytes: together.length }), together]);
 }
 

@@ -198,8 +198,6 @@ export class CheckpointJournal implements CheckpointStore {
     try {
       await copy.write(this.#changes());
     } catch (error) {
-      // The next one has the same name.
-      await copy.discard();
       this.#forgetCopy();
       throw error;
     }

@@ -1,4 +1,5 @@
-import { encodeAll, encodeChunk, type Change } from './checkpoint-chunks.ts';
+import { encodeAll, encodeChunks, type Change } from './checkpoint-chunks.ts';
+import { writeDraft } from './segment.ts';
 import type { Storage, StorageFile } from './storage.ts';
 
 /** A journal with only what still holds, made beside the one in use, which goes on being written. */
@@ -26,47 +27,43 @@ export class JournalCopy {
 
   /** Writes what holds, durably; each change from the call on must be {@link note}d. */
   async write(changes: Iterable<Change>): Promise<void> {
-    this.#file = await this.#storage.open(this.#draftPath, 'create');
-    await this.#append(await encodeAll(changes));
-    await this.#appendNoted();
-    await this.#file.sync();
+    this.#file = await writeDraft(this.#storage, this.#draftPath, async (file) => {
+      await this.#append(file, await encodeAll(changes));
+      await this.#appendNoted(file);
+      await file.sync();
+    });
   }
 
-  /** Gives it its name, with everything noted so far; durable once the directory is synced. Discarded when it throws. */
+  /** Gives it its name, with everything noted so far; durable once the directory is synced. Gone when it throws. */
   async publish(): Promise<StorageFile> {
     const file = this.#file;
     if (!file) throw new Error('a journal was to be published before it was written');
     try {
       if (this.#since.size > 0) {
-        await this.#appendNoted();
+        await this.#appendNoted(file);
         await file.sync();
       }
       await this.#storage.rename(this.#draftPath, this.#path);
     } catch (error) {
-      await this.discard();
+      await file.close().catch(() => undefined);
+      await this.#storage.unlink(this.#draftPath).catch(() => undefined);
       throw error;
     }
     return file;
-  }
-
-  /** Removed, so that it takes no space. */
-  async discard(): Promise<void> {
-    await this.#file?.close().catch(() => undefined);
-    await this.#storage.unlink(this.#draftPath).catch(() => undefined);
   }
 
   get #draftPath(): string {
     return `${this.#path}.tmp`;
   }
 
-  async #appendNoted(): Promise<void> {
-    const changes = [...this.#since.values()];
+  async #appendNoted(file: StorageFile): Promise<void> {
+    const changes = this.#since;
     this.#since = new Map();
-    if (changes.length > 0) await this.#append(encodeChunk(changes));
+    if (changes.size > 0) await this.#append(file, await encodeChunks(changes.values()));
   }
 
-  async #append(bytes: Buffer): Promise<void> {
-    await this.#file?.write([bytes], this.#bytes);
+  async #append(file: StorageFile, bytes: Buffer): Promise<void> {
+    await file.write([bytes], this.#bytes);
     this.#bytes += bytes.length;
   }
 }
