@@ -16,7 +16,8 @@ interface Waiting {
   readonly bytes: number;
   /** What is left of them to wait for. */
   bytesLeft: number;
-  readonly resolve: () => void;
+  /** Gone once called: old tables of the Set may go on holding what waited until a full collection. */
+  resolve?: (() => void) | undefined;
 }
 
 /** What brings a piece nearer to its turn each time round: who asks for more waits longer. */
@@ -56,7 +57,7 @@ export class LoopShare {
       return Promise.resolve();
     }
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    const waiting = { bytes, bytesLeft: bytes, resolve: () => resolve(undefined) };
+    const waiting: Waiting = { bytes, bytesLeft: bytes, resolve: () => resolve(undefined) };
     this.#waiting.add(waiting);
     this.#waitingBytes += bytes;
     if (!signal) return promise;
@@ -99,7 +100,8 @@ export class LoopShare {
   #release(waiting: Waiting): void {
     if (!this.#waiting.delete(waiting)) return;
     this.#waitingBytes -= waiting.bytes;
-    waiting.resolve();
+    waiting.resolve?.();
+    waiting.resolve = undefined;
     this.#parts.released?.();
   }
 }

@@ -19,6 +19,12 @@ export interface AppPagesParts {
   readonly onCorrupt: (path: string, fileAt: number) => void;
 }
 
+/** A page that is being read. */
+interface Reading {
+  /** Gone once it is there: the Map's outgrown tables may hold this for longer, and must not hold what was read. */
+  page: Promise<ReadPage> | undefined;
+}
+
 /** An app's records [start, end) of one segment. */
 interface Stretch {
   readonly segment: Segment;
@@ -32,7 +38,7 @@ export class AppPages {
   readonly #partition: ReadablePartition;
   readonly #parts: AppPagesParts;
   /** What is being read, by what was asked for. */
-  readonly #pages = new Map<string, Promise<ReadPage>>();
+  readonly #readings = new Map<string, Reading>();
 
   constructor(parts: AppPagesParts) {
     this.#partition = parts.partition;
@@ -48,15 +54,19 @@ export class AppPages {
   /** One page for all who ask for the same while it is being read. */
   async #sharedPage(from: Position, maxBytes: number, app: AppId): Promise<ReadPage> {
     const key = `${app} ${from.offset} ${from.line} ${maxBytes}`;
-    for (let other = this.#pages.get(key); other; other = this.#pages.get(key)) {
+    for (let other = this.#readings.get(key); other?.page; other = this.#readings.get(key)) {
       const { previous } = this.#partition.headOf(app);
-      const read = await other;
+      const read = await other.page;
       // It may have been begun before lines became durable that this reader must find.
       if (read.reaches(previous?.offset ?? -1)) return read;
     }
-    const reading = this.#partition.whileKept(() => this.#read(from, maxBytes, app));
-    this.#pages.set(key, reading);
-    return reading.finally(() => this.#pages.delete(key));
+    const page = this.#partition.whileKept(() => this.#read(from, maxBytes, app));
+    const reading: Reading = { page };
+    this.#readings.set(key, reading);
+    return page.finally(() => {
+      reading.page = undefined;
+      this.#readings.delete(key);
+    });
   }
 
   async #read(asked: Position, maxBytes: number, app: AppId): Promise<ReadPage> {

@@ -152,6 +152,11 @@ export class ReadScheduler {
   }
 }
 
+interface FetchDone {
+  readonly resolve: (records: Buffer[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
 /** Records of one segment for one reader, gathered from as many reads as it takes, in one buffer. */
 class Fetch {
   readonly kind = 'fetch';
@@ -160,15 +165,15 @@ class Fetch {
   readonly extents: readonly Extent[];
   /** The first extent that no read has taken on. */
   from = 0;
-  readonly #done: { resolve: (records: Buffer[]) => void; reject: (error: Error) => void };
-  readonly #records: Buffer[] = [];
+  #done: FetchDone | undefined;
+  #records: Buffer[] = [];
   #left: number;
   #into: Buffer | undefined;
   #usedBytes = 0;
 
   constructor(
     what: { flow: ReadFlow; segment: Segment; extents: readonly Extent[] },
-    done: { resolve: (records: Buffer[]) => void; reject: (error: Error) => void },
+    done: FetchDone,
   ) {
     this.flow = what.flow;
     this.segment = what.segment;
@@ -190,11 +195,21 @@ class Fetch {
       this.#usedBytes += bytes;
     }
     this.#left -= to - from;
-    if (this.#left === 0) this.#done.resolve(this.#records);
+    if (this.#left > 0) return;
+    this.#done?.resolve(this.#records);
+    this.#letGo();
   }
 
   fail(error: Error): void {
-    this.#done.reject(error);
+    this.#done?.reject(error);
+    this.#letGo();
+  }
+
+  /** The tables of fetches that were outgrown may go on holding this one until a full collection. */
+  #letGo(): void {
+    this.#done = undefined;
+    this.#records = [];
+    this.#into = undefined;
   }
 }
 

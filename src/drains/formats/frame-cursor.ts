@@ -1,17 +1,19 @@
+import type { EncodableLines } from './encoder.ts';
+
 /**
  * Finds the bytes where a line of a record begins. Remembers the last place of the same record, because a
  * record that is larger than a batch is read in pieces.
  */
 export class FrameCursor {
-  /** Weakly: it is part of a page of the log, which must not be kept for this. */
-  #frames: WeakRef<Buffer> | undefined;
+  /** By its number, all of them being of one app: its bytes are part of a page, which must not be kept for this. */
+  #record: number | undefined;
   #line = 0;
   #at = 0;
 
-  /** The offset of the frame of `line` in `frames`. */
-  seek(frames: Buffer, line: number): number {
+  /** The offset of the frame of `line` in the record's frames. */
+  seek({ position, record: { frames } }: EncodableLines, line: number): number {
     if (line === 0) return 0;
-    const isKnown = this.#frames?.deref() === frames && this.#line <= line;
+    const isKnown = this.#record === position.offset && this.#line <= line;
     let at = isKnown ? this.#at : 0;
     for (let skip = line - (isKnown ? this.#line : 0); skip > 0; skip--) {
       at = frameEnd(frames, at);
@@ -20,15 +22,15 @@ export class FrameCursor {
   }
 
   /** Remembers that the frame of `line` begins at `at`. */
-  remember(frames: Buffer, line: number, at: number): void {
-    this.#frames = new WeakRef(frames);
+  remember({ position }: EncodableLines, line: number, at: number): void {
+    this.#record = position.offset;
     this.#line = line;
     this.#at = at;
   }
 
   /** Lets the record go. */
   forget(): void {
-    this.#frames = undefined;
+    this.#record = undefined;
   }
 }
 

@@ -53,7 +53,7 @@ export class LineReader {
     put: (line: ReadLine) => boolean,
   ): number {
     const { frames, receivedAtMs } = stored.record;
-    let at = this.#cursor.seek(frames, fromLine);
+    let at = this.#cursor.seek(stored, fromLine);
     for (let line = fromLine; line < toLine; line++) {
       const start = frames.indexOf(0x20, at) + 1;
       const end = start + Number(frames.toString('latin1', at, start - 1));
@@ -62,7 +62,7 @@ export class LineReader {
       const position = formatPosition({ ...stored.position, line });
       if (keep && !keep(this.#header, frames)) out.filtered++;
       else if (!put(this.#read(frames, receivedAtMs, position))) {
-        this.#cursor.remember(frames, line, at);
+        this.#cursor.remember(stored, line, at);
         return line;
       }
       at = end;

@@ -65,14 +65,15 @@ export class SyslogEncoder implements Encoder {
   }
 
   encode(
-    { record: { frames } }: { readonly record: Pick<EncodableLines['record'], 'frames'> },
+    stored: EncodableLines,
     fromLine: number,
     toLine: number,
     out: FrameBuilder,
     keep?: LineFilter,
   ): number {
     const header = this.#header;
-    let at = this.#cursor.seek(frames, fromLine);
+    const { frames } = stored.record;
+    let at = this.#cursor.seek(stored, fromLine);
     for (let line = fromLine; line < toLine; line++) {
       let start = at;
       let count = 0;
@@ -84,7 +85,7 @@ export class SyslogEncoder implements Encoder {
         throw new InvariantError('a stored line is none');
       if (keep && !keep(header, frames)) out.filtered++;
       else if (!this.#put(this.#text ? this.#tamed(frames, this.#text) : frames, out)) {
-        this.#cursor.remember(frames, line, at);
+        this.#cursor.remember(stored, line, at);
         return line;
       }
       at = end;

@@ -30,6 +30,8 @@ export class TcpQueues {
   readonly #clock: Clock;
   readonly #readTable: (path: string) => Promise<string>;
   #next: Promise<Queues> | undefined;
+  /** Local ports that the next reading looks for. */
+  #asked = new Set<number>();
   #readAtMs = -Infinity;
 
   constructor(options: TcpQueuesOptions, parts: TcpQueuesParts) {
@@ -43,6 +45,7 @@ export class TcpQueues {
    * where that cannot be known. Never rejects.
    */
   async unacknowledged(endpoints: TcpEndpoints): Promise<number | undefined> {
+    this.#asked.add(endpoints.localPort);
     this.#next ??= this.#read();
     return (await this.#next).get(tableKey(endpoints));
   }
@@ -52,9 +55,13 @@ export class TcpQueues {
     await (waitMs > 0 ? this.#clock.sleep(waitMs) : Promise.resolve());
     // Who asks from here on gets the next reading: this one may have passed them already.
     this.#next = undefined;
+    const asked = this.#asked;
+    this.#asked = new Set();
     this.#readAtMs = this.#clock.monotonicMs();
     const tables = await Promise.all(tablePaths.map((path) => this.#table(path)));
-    return new Map(tables.flatMap(readQueues));
+    const queues = new Map<string, number>();
+    for (const table of tables) readQueues(table, asked, queues);
+    return queues;
   }
 
   async #table(path: string): Promise<string> {
@@ -70,18 +77,27 @@ type Queues = ReadonlyMap<string, number>;
 
 const tablePaths = ['/proc/net/tcp', '/proc/net/tcp6'];
 
-/** Rows are `sl: LOCAL REMOTE ST TX:RX …`. */
-function readQueues(table: string): [string, number][] {
-  return table
-    .split('\n')
-    .slice(1)
-    .flatMap((row): [string, number][] => {
-      const start = row.indexOf(': ') + 2;
-      const remote = row.indexOf(' ', start) + 1;
-      const state = row.indexOf(' ', remote);
-      if (start < 2 || remote < 1 || state < 0) return [];
-      return [[row.slice(start, state), Number.parseInt(row.slice(state + 4, state + 12), 16)]];
-    });
+/** Rows are `sl: LOCAL REMOTE ST TX:RX …`, below a head; a node has thousands, and only a few are ours to know. */
+function readQueues(table: string, asked: ReadonlySet<number>, queues: Map<string, number>): void {
+  for (let end = table.indexOf('\n'); end >= 0; end = table.indexOf('\n', end + 1)) {
+    const start = table.indexOf(': ', end) + 2;
+    const remote = table.indexOf(' ', start) + 1;
+    const state = table.indexOf(' ', remote);
+    if (start < 2 || remote < 1 || state < 0) return;
+    if (!asked.has(portBefore(table, remote - 1))) continue;
+    const held = Number.parseInt(table.slice(state + 4, state + 12), 16);
+    queues.set(table.slice(start, state), held);
+  }
+}
+
+/** The four hex digits in front of `end`, without making a string of them. */
+function portBefore(table: string, end: number): number {
+  let port = 0;
+  for (let at = end - 4; at < end; at++) {
+    const code = table.charCodeAt(at);
+    port = port * 16 + code - (code > 0x39 ? 0x37 : 0x30);
+  }
+  return port;
 }
 
 function tableKey(endpoints: TcpEndpoints): string {

@@ -7,18 +7,10 @@ import {
   rfc5424Dialect,
   SyslogEncoder,
 } from '../../../src/drains/formats/syslog-encoder.ts';
+import { stored } from './format-kit.ts';
 
 const token = 'd.fc6b856b-3332-4546-93de-7d0ee272c3bd';
 const noLimits = { bytesMax: Infinity, linesMax: Infinity };
-
-function frames(...messages: (string | Buffer)[]): Buffer {
-  return Buffer.concat(
-    messages.flatMap((message) => {
-      const bytes = Buffer.from(message as string);
-      return [Buffer.from(`${bytes.length} `), bytes];
-    }),
-  );
-}
 
 function encode(
   format: 'logplex' | 'rfc5424',
@@ -28,7 +20,7 @@ function encode(
   const dialect = format === 'logplex' ? logplexDialect() : rfc5424Dialect(token);
   const out = new FrameBuilder();
   out.begin(noLimits);
-  const record = { record: { frames: frames(...messages) } };
+  const record = stored(...messages);
   new SyslogEncoder({ dialect, framing }).encode(record, 0, messages.length, out);
   return out.take().toString('latin1');
 }
@@ -134,9 +126,7 @@ test('the count is right for every length of text', () => {
 
 test('stops before the message that would pass a limit, and goes on there', () => {
   const encoder = new SyslogEncoder({ dialect: logplexDialect(), framing: 'octet' });
-  const record = {
-    record: { frames: frames(...['a', 'b', 'c', 'd'].map((text) => `<1>1 T h a p - - ${text}`)) },
-  };
+  const record = stored(...['a', 'b', 'c', 'd'].map((text) => `<1>1 T h a p - - ${text}`));
   const out = new FrameBuilder();
   const oneBytes = '22 <1>1 T host a p - a\n'.length - 1;
 
@@ -158,9 +148,7 @@ test('stops before the message that would pass a limit, and goes on there', () =
 
 test('a batch takes its first message however large it is', () => {
   const encoder = new SyslogEncoder({ dialect: logplexDialect(), framing: 'octet' });
-  const record = {
-    record: { frames: frames(`<1>1 T h a p - - ${'x'.repeat(500)}`, '<1>1 T h a p - - y') },
-  };
+  const record = stored(`<1>1 T h a p - - ${'x'.repeat(500)}`, '<1>1 T h a p - - y');
   const out = new FrameBuilder();
   out.begin({ bytesMax: 100, linesMax: 10 });
   expect(encoder.encode(record, 0, 2, out)).toBe(1);
@@ -170,11 +158,7 @@ test('a batch takes its first message however large it is', () => {
 
 test('lines that the filter does not want are counted and left out', () => {
   const encoder = new SyslogEncoder({ dialect: logplexDialect(), framing: 'octet' });
-  const record = {
-    record: {
-      frames: frames('<11>1 T h a p - - x', '<14>1 T h a p - - y', '<11>1 T h a p - - z'),
-    },
-  };
+  const record = stored('<11>1 T h a p - - x', '<14>1 T h a p - - y', '<11>1 T h a p - - z');
   const out = new FrameBuilder();
   out.begin(noLimits);
   expect(encoder.encode(record, 0, 3, out, (header) => header.severity <= 3)).toBe(3);
@@ -212,7 +196,7 @@ function encodeTamed(
 ): string {
   const out = new FrameBuilder();
   out.begin(noLimits);
-  const record = { record: { frames: frames(...messages) } };
+  const record = stored(...messages);
   const rules = { ...untouched, ...text };
   const encoder = new SyslogEncoder({ dialect, framing: 'octet', text: rules });
   expect(encoder.encode(record, 0, messages.length, out)).toBe(messages.length);
