@@ -19,6 +19,7 @@ export const embeddedDefaults: EmbeddedLogOptions = {
   appendQueueBytesMax: 64 << 20,
   commitBytesMax: 8 << 20,
   readsMax: 2,
+  blockCacheBytesMax: 1024 * 1024,
   indexCacheBytesMax: 64 << 20,
   freeBytesMin: 16 << 20,
   checkpointSyncMs: 1000,

@@ -2,6 +2,7 @@ import type { AppId } from '../../core/ids.ts';
 import type { Position } from '../../core/position.ts';
 import { decodeRecord } from '../../core/record.ts';
 import type { Bound, Page, StoredRecord } from '../bus.ts';
+import type { Extent } from './extent.ts';
 import { firstAtOrAfter, seqAfter, seqWithin, type AppRun } from './app-run.ts';
 import type { IndexCache } from './index-cache.ts';
 import { ReadPage } from './read-page.ts';
@@ -9,7 +10,6 @@ import type { ReadScheduler } from './read-scheduler.ts';
 import type { ReadablePartition } from './readable-partition.ts';
 import type { Segment } from './segment.ts';
 import { decodeEnvelope, type Envelope } from './segment-format.ts';
-import type { Extent } from './sweep.ts';
 
 export interface AppPagesParts {
   readonly partition: ReadablePartition;

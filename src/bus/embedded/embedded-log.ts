@@ -34,6 +34,8 @@ export interface EmbeddedLogOptions extends LogRetentionOptions, DiskSpaceOption
   readonly appendQueueBytesMax: number;
   readonly commitBytesMax: number;
   readonly readsMax: number;
+  /** Blocks of the log that were read last and are kept. */
+  readonly blockCacheBytesMax: number;
   readonly indexCacheBytesMax: number;
   readonly checkpointSyncMs: number;
   readonly checkpointCompactBytesMin: number;

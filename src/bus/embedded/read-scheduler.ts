@@ -1,8 +1,9 @@
 import type { AppId } from '../../core/ids.ts';
 import { LoopShare } from '../../core/loop-share.ts';
+import { BlockCache } from './block-cache.ts';
+import { rangeOf, type Extent, type Range } from './extent.ts';
 import { FairRing } from './fair-ring.ts';
 import type { Segment } from './segment.ts';
-import { planSweep, type Extent, type Share } from './sweep.ts';
 
 /** Whose reads take turns with those of the others: an app, or 0 for reads of all apps together. */
 export type ReadFlow = AppId | 0;
@@ -10,6 +11,8 @@ export type ReadFlow = AppId | 0;
 export interface ReadSchedulerOptions {
   /** Under way at a time. */
   readonly readsMax: number;
+  /** Blocks that were read last and are kept, in bytes. */
+  readonly blockCacheBytesMax: number;
 }
 
 /** What a task of its own has read. */
@@ -18,8 +21,8 @@ export interface TaskResult<T> {
   readonly bytes: number;
 }
 
-/** How long one read may get, and how far apart records may lie to be fetched by it. */
-const limits = { readBytesMax: 1024 * 1024, gapBytesMax: 16 * 1024 };
+/** What is read at a time: a call costs as much as this many bytes. */
+const limits = { blockBytes: 32 * 1024, readBytesMax: 256 * 1024 };
 /** What a flow may read before it is the turn of the next. */
 const quantumBytes = 64 * 1024;
 /** What is handed out in one turn of the event loop: a batch or two. */
@@ -27,30 +30,33 @@ const turn = { turnBytesMax: 64 * 1024 };
 /** Nothing more is read while so much waits to be handed out. */
 const aheadBytesMax = 4 * 1024 * 1024;
 
-/** Reads that wait: a task, or records of a segment, which anybody's read of that place may bring. */
+/** Reads that wait: a task, or records of a segment. */
 type Job = { readonly kind: 'task'; readonly start: () => Promise<number> } | Fetch;
 
 /**
  * All reads of the log, a few at a time: Node's file pool is first in, first out, and without this the reads of
  * many laggards would queue in front of the fsync that acknowledgements wait for. Who is next is fair between apps by
- * bytes, and what is read on the way is given to everybody who waits for it.
+ * bytes, and what is read on the way is kept for a while for others that are at the same place.
  *
  * ```
- * fetch, run ─► jobs by flow ─► FairRing: whose turn ─► planSweep: what else lies there ─► read ─► copies to each
+ * fetch ─► BlockCache ─► jobs by flow ─► FairRing: whose turn ─► BlockCache, else read ─► copies
  * ```
  */
 export class ReadScheduler {
   readonly #options: ReadSchedulerOptions;
   readonly #ring = new FairRing<ReadFlow>({ quantumBytes });
   readonly #jobs = new Map<ReadFlow, Set<Job>>();
-  readonly #fetches = new Map<Segment, Set<Fetch>>();
+  readonly #cache: BlockCache;
   /** Read buffers that nobody uses now. What is read is copied out, so that it does not keep the rest in memory. */
   readonly #buffers: Buffer[] = [];
   readonly #share: LoopShare;
   #reads = 0;
+  #isScheduled = false;
 
   constructor(options: ReadSchedulerOptions) {
     this.#options = options;
+    const { blockBytes } = limits;
+    this.#cache = new BlockCache({ blockBytes, bytesMax: options.blockCacheBytesMax });
     this.#share = new LoopShare(turn, { released: () => this.#startReads() });
   }
 
@@ -79,11 +85,10 @@ export class ReadScheduler {
 
   /** The bytes of each of `extents`, which are in the order of the file; fewer where the file ends. */
   fetch(flow: ReadFlow, segment: Segment, extents: readonly Extent[]): Promise<Buffer[]> {
-    if (extents.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
-      const fetch = new Fetch({ flow, segment, extents }, { resolve, reject });
-      const others = this.#fetches.get(segment) ?? new Set();
-      this.#fetches.set(segment, others.add(fetch));
+      const fetch = new Fetch(segment, extents, { resolve, reject });
+      fetch.takeKept(this.#cache);
+      if (fetch.isDone) return;
       this.#add(flow, fetch);
       this.#startReads();
     });
@@ -103,11 +108,20 @@ export class ReadScheduler {
   }
 
   #startReads(): void {
+    let keptBytes = 0;
     while (this.#reads < this.#options.readsMax && this.#share.waitingBytes < aheadBytesMax) {
+      if (keptBytes >= turn.turnBytesMax) return this.#goOnLater();
       const flow = this.#ring.next();
       if (flow === undefined) return;
       const [job] = this.#jobs.get(flow) ?? [];
       if (!job) return;
+      this.#remove(flow, job);
+      if (job.kind === 'fetch') {
+        const bytes = job.takeKept(this.#cache);
+        this.#ring.charge(flow, bytes);
+        keptBytes += bytes;
+        if (job.isDone) continue;
+      }
       this.#reads++;
       void this.#start(flow, job).finally(() => {
         this.#reads--;
@@ -116,39 +130,46 @@ export class ReadScheduler {
     }
   }
 
-  async #start(flow: ReadFlow, job: Job): Promise<void> {
-    if (job.kind === 'fetch') return this.#sweep(job);
-    this.#remove(flow, job);
-    this.#ring.charge(flow, await job.start());
+  /** What the cache has comes without a wait: many that find theirs there must not take one turn of the loop. */
+  #goOnLater(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#startReads();
+    });
   }
 
-  async #sweep(first: Fetch): Promise<void> {
-    const { segment } = first;
-    const sweep = planSweep(first, this.#fetches.get(segment) ?? [], limits);
-    for (const { wanted, to, bytes } of sweep.shares) {
-      wanted.from = to;
-      this.#ring.charge(wanted.flow, bytes);
-      if (wanted.from === wanted.extents.length) this.#forget(wanted);
-    }
+  async #start(flow: ReadFlow, job: Job): Promise<void> {
+    const bytes = await (job.kind === 'task' ? job.start() : this.#read(job));
+    this.#ring.charge(flow, bytes);
+    if (job.kind === 'fetch' && !job.isDone) this.#add(flow, job);
+  }
+
+  /** One read for it, and what it brought it, in bytes. */
+  async #read(fetch: Fetch): Promise<number> {
+    const { segment } = fetch;
+    const range = fetch.nextRange;
+    const length = range.end - range.start;
     const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(limits.readBytesMax);
     try {
-      const into = sweep.bytes > buffer.length ? Buffer.allocUnsafeSlow(sweep.bytes) : buffer;
-      const bytes = await segment.readInto(into.subarray(0, sweep.bytes), sweep.fileAt);
-      for (const share of sweep.shares) share.wanted.give(share, bytes, sweep.fileAt);
-    } catch (error) {
-      for (const { wanted } of sweep.shares) {
-        this.#forget(wanted);
-        wanted.fail(error as Error);
+      const into = length > buffer.length ? Buffer.allocUnsafeSlow(length) : buffer;
+      const durableBytes = segment.bytes - range.start;
+      let isDamaged = false;
+      const onDamage = (): void => void (isDamaged = true);
+      const read = await segment.readInto(into.subarray(0, length), range.start, onDamage);
+      const isOfBlocks = range.start % limits.blockBytes === 0;
+      // What the disk could not give may come another time.
+      if (isOfBlocks && !isDamaged) {
+        this.#cache.put(segment, range.start, read.subarray(0, Math.max(0, durableBytes)));
       }
+      return fetch.give(read, range);
+    } catch (error) {
+      fetch.fail(error as Error);
+      return 0;
     } finally {
       this.#buffers.push(buffer);
     }
-  }
-
-  #forget(fetch: Fetch): void {
-    this.#remove(fetch.flow, fetch);
-    const others = this.#fetches.get(fetch.segment);
-    if (others?.delete(fetch) && others.size === 0) this.#fetches.delete(fetch.segment);
   }
 }
 
@@ -157,47 +178,70 @@ interface FetchDone {
   readonly reject: (error: Error) => void;
 }
 
-/** Records of one segment for one reader, gathered from as many reads as it takes, in one buffer. */
+/** Records of one segment for one reader, gathered from the cache and as many reads as it takes, in one buffer. */
 class Fetch {
   readonly kind = 'fetch';
-  readonly flow: ReadFlow;
   readonly segment: Segment;
-  readonly extents: readonly Extent[];
-  /** The first extent that no read has taken on. */
-  from = 0;
+  readonly #extents: readonly Extent[];
+  /** The first extent that is still to come. */
+  #next = 0;
   #done: FetchDone | undefined;
   #records: Buffer[] = [];
-  #left: number;
   #into: Buffer | undefined;
   #usedBytes = 0;
 
-  constructor(
-    what: { flow: ReadFlow; segment: Segment; extents: readonly Extent[] },
-    done: FetchDone,
-  ) {
-    this.flow = what.flow;
-    this.segment = what.segment;
-    this.extents = what.extents;
-    this.#left = what.extents.length;
+  constructor(segment: Segment, extents: readonly Extent[], done: FetchDone) {
+    this.segment = segment;
+    this.#extents = extents;
     this.#done = done;
   }
 
-  /** Copies out its share of what was read from `fileAt` on. */
-  give({ from, to }: Share<Fetch>, read: Buffer, fileAt: number): void {
-    const { extents } = this;
-    // Not before there is something to put into it: many wait.
-    this.#into ??= allocate(extents.reduce((sum, extent) => sum + extent.bytes, 0));
-    for (let i = from; i < to; i++) {
-      const extent = extents[i] ?? { fileAt, bytes: 0 };
-      const at = extent.fileAt - fileAt;
-      const bytes = read.copy(this.#into, this.#usedBytes, at, at + extent.bytes);
-      this.#records[i] = this.#into.subarray(this.#usedBytes, this.#usedBytes + bytes);
+  /** All of it is there, or it has failed. */
+  get isDone(): boolean {
+    return this.#done === undefined;
+  }
+
+  get nextRange(): Range {
+    return rangeOf(this.#extents, this.#next, limits);
+  }
+
+  /** Takes what comes next as far as the cache has it; returns bytes. */
+  takeKept(cache: BlockCache): number {
+    const { segment } = this;
+    return this.#take(
+      (extent) => cache.has(segment, extent),
+      (extent, into, at) => cache.copy(segment, extent, into, at),
+    );
+  }
+
+  /** Takes what comes next as far as it lies in the range that was read; returns bytes, fewer where the file ends. */
+  give(read: Buffer, { start, end }: Range): number {
+    return this.#take(
+      ({ fileAt, bytes }) => fileAt >= start && fileAt + bytes <= end,
+      ({ fileAt, bytes }, into, at) => {
+        const from = Math.min(fileAt - start, read.length);
+        return read.copy(into, at, from, from + bytes);
+      },
+    );
+  }
+
+  #take(
+    isThere: (extent: Extent) => boolean,
+    copy: (extent: Extent, into: Buffer, at: number) => number,
+  ): number {
+    const before = this.#usedBytes;
+    for (let extent = this.#extents[this.#next]; extent; extent = this.#extents[this.#next]) {
+      if (!isThere(extent)) return this.#usedBytes - before;
+      // Not before there is something to put into it: many wait.
+      this.#into ??= allocate(this.#extents.reduce((sum, { bytes }) => sum + bytes, 0));
+      const bytes = copy(extent, this.#into, this.#usedBytes);
+      this.#records.push(this.#into.subarray(this.#usedBytes, this.#usedBytes + bytes));
       this.#usedBytes += bytes;
+      this.#next++;
     }
-    this.#left -= to - from;
-    if (this.#left > 0) return;
     this.#done?.resolve(this.#records);
     this.#letGo();
+    return this.#usedBytes - before;
   }
 
   fail(error: Error): void {

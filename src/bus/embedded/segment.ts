@@ -42,10 +42,10 @@ export class Segment {
   }
 
   /** As `readBytes`; what is read is the beginning of `into`. */
-  async readInto(into: Buffer, at: number): Promise<Buffer> {
+  async readInto(into: Buffer, at: number, onDamage?: () => void): Promise<Buffer> {
     this.#readers++;
     try {
-      return into.subarray(0, await readAround(this.file, into, at));
+      return into.subarray(0, await readAround(this.file, into, at, onDamage));
     } finally {
       this.#readers--;
       await this.#closeWhenUnused();

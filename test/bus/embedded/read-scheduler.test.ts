@@ -30,6 +30,10 @@ class GatedFile {
     return this.#bytes.copy(into, 0, at);
   }
 
+  size(): Promise<number> {
+    return Promise.resolve(this.#bytes.length);
+  }
+
   /** Lets the oldest read go on. */
   async step(): Promise<void> {
     this.#waiting.shift()?.();
@@ -43,11 +47,14 @@ function segmentOf(bytes: Buffer): { segment: Segment; file: GatedFile } {
   return { segment: new Segment(place, file as unknown as StorageFile, bytes.length), file };
 }
 
+const schedulerOf = (readsMax: number): ReadScheduler =>
+  new ReadScheduler({ readsMax, blockCacheBytesMax: 1024 * kib });
+
 const bytes = Buffer.from(Array.from({ length: 4096 * kib }, (_, i) => (i >> 8) & 0xff));
 
 test('so many reads at a time, tasks as well, and never more', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 2 });
+  const scheduler = schedulerOf(2);
   let tasks = 0;
   for (let app = 1; app <= 5; app++) {
     void scheduler.fetch(appId(app), segment, [{ fileAt: app * 100 * kib, bytes: 10 }]);
@@ -69,7 +76,7 @@ test('so many reads at a time, tasks as well, and never more', async () => {
 
 test('an app that asks for much does not keep one that asks for little waiting', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 1 });
+  const scheduler = schedulerOf(1);
   const [greedy, modest] = [appId(1), appId(2)];
   const far = (from: number, count: number, step: number) =>
     Array.from({ length: count }, (_, i) => ({ fileAt: from + i * step, bytes: 40 * kib }));
@@ -89,7 +96,7 @@ test('an app that asks for much does not keep one that asks for little waiting',
 
 test('readers of one place share one read, and each gets its own bytes', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 1 });
+  const scheduler = schedulerOf(1);
   const hold = scheduler.fetch(appId(99), segment, [{ fileAt: 3000 * kib, bytes: 1 }]);
   await settle();
   const wanted = [1, 2, 3].map((app) =>
@@ -109,23 +116,86 @@ test('readers of one place share one read, and each gets its own bytes', async (
 
 test('what is handed out keeps no more memory than itself', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 1 });
-  const hold = scheduler.fetch(appId(3), segment, [{ fileAt: 3000 * kib, bytes: 1 }]);
-  await settle();
   file.isOpen = true;
-  const far = scheduler.fetch(appId(1), segment, [{ fileAt: 10 * kib, bytes: 20 * kib }]);
-  const rest = scheduler.fetch(appId(2), segment, [{ fileAt: 32 * kib, bytes: 900 * kib }]);
-  await file.step();
-  await hold;
-  const [record] = await far;
-  await rest;
-  expect(file.reads.slice(1)).toEqual([{ at: 10 * kib, bytes: 922 * kib }]);
-  expect(record?.buffer.byteLength).toBeLessThan(64 * kib);
+  const [record] = await schedulerOf(1).fetch(appId(1), segment, [
+    { fileAt: 10 * kib, bytes: 20 * kib },
+  ]);
+  expect(record?.buffer.byteLength).toBe(20 * kib);
+});
+
+test('reads are whole blocks, and what lies in them comes without another read', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = schedulerOf(1);
+  file.isOpen = true;
+  await scheduler.fetch(appId(1), segment, [{ fileAt: 10 * kib, bytes: 30 * kib }]);
+  expect(file.reads).toEqual([{ at: 0, bytes: 64 * kib }]);
+  const [first, last] = await scheduler.fetch(appId(2), segment, [
+    { fileAt: 0, bytes: kib },
+    { fileAt: 63 * kib, bytes: kib },
+  ]);
+  expect(file.reads).toHaveLength(1);
+  expect(first?.equals(bytes.subarray(0, kib))).toBe(true);
+  expect(last?.equals(bytes.subarray(63 * kib, 64 * kib))).toBe(true);
+});
+
+test('a record longer than a block is read alone', async () => {
+  const { segment, file } = segmentOf(bytes);
+  file.isOpen = true;
+  const [record] = await schedulerOf(1).fetch(appId(1), segment, [
+    { fileAt: 10 * kib, bytes: 900 * kib },
+  ]);
+  expect(file.reads).toEqual([{ at: 10 * kib, bytes: 900 * kib }]);
+  expect(record?.equals(bytes.subarray(10 * kib, 910 * kib))).toBe(true);
+});
+
+test('of a segment that grows, what was not durable is read when it is', async () => {
+  const { segment, file } = segmentOf(bytes);
+  segment.bytes = 2 * kib;
+  const scheduler = schedulerOf(1);
+  file.isOpen = true;
+  await scheduler.fetch(appId(1), segment, [{ fileAt: kib, bytes: kib }]);
+  segment.bytes = 4 * kib;
+  for (let time = 0; time < 2; time++) {
+    const [record] = await scheduler.fetch(appId(1), segment, [{ fileAt: 2 * kib, bytes: kib }]);
+    expect(record?.equals(bytes.subarray(2 * kib, 3 * kib))).toBe(true);
+  }
+  expect(file.reads).toHaveLength(2);
+});
+
+test('what the disk could not give is asked for again', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = schedulerOf(1);
+  file.isOpen = true;
+  file.failure = Object.assign(new Error('EIO'), { code: 'EIO' });
+  const [zeros] = await scheduler.fetch(appId(1), segment, [{ fileAt: 1000 * kib, bytes: kib }]);
+  expect(zeros?.equals(Buffer.alloc(kib))).toBe(true);
+  file.failure = undefined;
+  const [record] = await scheduler.fetch(appId(1), segment, [{ fileAt: 1000 * kib, bytes: kib }]);
+  expect(record?.equals(bytes.subarray(1000 * kib, 1001 * kib))).toBe(true);
+});
+
+test('many that find theirs in the cache do not get it in one turn of the event loop', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = schedulerOf(1);
+  let given = 0;
+  for (let app = 1; app <= 32; app++) {
+    const extents = [{ fileAt: app * kib, bytes: 16 * kib }];
+    void scheduler.fetch(appId(app), segment, extents).then(() => given++);
+  }
+  file.isOpen = true;
+  await new Promise(setImmediate);
+  void file.step();
+  let turns = 0;
+  for (; given < 32 && turns < 100; turns++) await new Promise(setImmediate);
+  expect(given).toBe(32);
+  // Four of them are 64 KiB.
+  expect(turns).toBeGreaterThanOrEqual(6);
+  expect(file.reads.length).toBeLessThanOrEqual(2);
 });
 
 test('a read that fails fails for those who wait for it, and nobody else', async () => {
   const { segment, file } = segmentOf(bytes);
-  const scheduler = new ReadScheduler({ readsMax: 1 });
+  const scheduler = schedulerOf(1);
   const one = scheduler.fetch(appId(1), segment, [{ fileAt: 0, bytes: 10 }]);
   const other = scheduler.fetch(appId(2), segment, [{ fileAt: 2000 * kib, bytes: 10 }]);
   file.failure = new Error('gone');
@@ -137,7 +207,7 @@ test('a read that fails fails for those who wait for it, and nobody else', async
 
 test('fewer bytes where the file ends', async () => {
   const { segment, file } = segmentOf(bytes.subarray(0, 100));
-  const scheduler = new ReadScheduler({ readsMax: 1 });
+  const scheduler = schedulerOf(1);
   file.isOpen = true;
   const [whole, cut] = await scheduler.fetch(appId(1), segment, [
     { fileAt: 0, bytes: 60 },

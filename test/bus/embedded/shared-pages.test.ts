@@ -49,11 +49,10 @@ test('readers that ask for the same page at the same time read it once', async (
   const { bus, start, bytesRead } = await openGated();
   await bus.append([linesRecord(1, ['x'.repeat(5000)])]);
   const before = bytesRead();
-  await bus.read(start, 1 << 20, one);
-  const onceBytes = bytesRead() - before;
   const pages = await Promise.all([1, 2, 3, 4, 5].map(() => bus.read(start, 1 << 20, one)));
-  expect(bytesRead() - before).toBe(2 * onceBytes);
-  for (const page of pages) expect(page).toEqual(pages[0]);
+  expect(bytesRead() - before).toBeGreaterThan(5000);
+  expect(bytesRead() - before).toBeLessThan(10_000);
+  for (const page of pages) expect(page).toBe(pages[0]);
   await bus.close();
 });
 
