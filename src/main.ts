@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from 'node:v8';
 import { exitCodes, runApp } from './app-process.ts';
 import { readCaFile } from './config/ca-file.ts';
 import { parseConfig } from './config/config.ts';
@@ -9,10 +8,9 @@ import { version } from './config/version.ts';
 import { systemClock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
 import { createProcessLogger } from './process-logger.ts';
+import { setV8Flags } from './v8-flags.ts';
 
-// Pages of the log live for milliseconds, but for a second or more when many drains begin to catch up. V8 learns from
-// that to make the arrays of pages where only full collections look, and each then keeps all of its page until the next.
-setFlagsFromString('--no-allocation-site-pretenuring');
+setV8Flags();
 
 async function main(args: readonly string[]): Promise<void> {
   const [command = 'start', ...rest] = args;

@@ -33,6 +33,8 @@ const [host = '127.0.0.1', port = '0'] = address.split(':');
 if (host !== '127.0.0.1') throw new Error('load goes to 127.0.0.1 only');
 const streams = JSON.parse(readFileSync(file, 'utf8')) as LoadStream[];
 const samples = new Samples();
+/** Its multiples are spread evenly, whatever part of them is taken. */
+const goldenRatio = 0.618034;
 let isStopping = false;
 let retried = 0;
 
@@ -52,7 +54,7 @@ class Sender {
     this.#stream = stream;
     this.#next = stream.first;
     // Spread over the interval: containers do not send in step.
-    this.#dueMs = performance.now() + (stream.everyMs * i) / streams.length;
+    this.#dueMs = performance.now() + stream.everyMs * ((i * goldenRatio) % 1);
     const credentials = Buffer.from(`token:${stream.token}`).toString('base64');
     this.#head =
       `POST /logs HTTP/1.1\r\nHost: ${address}\r\nAuthorization: Basic ${credentials}\r\n` +

@@ -46,8 +46,8 @@ export const bounds = {
     commitBytesMax: 8 * mib,
     /** Catch-up must never queue in front of fsync. */
     readsMax: 2,
-    /** A thousand laggards that go through the log together are at most a few megabytes apart. */
-    blockCacheBytesMax: 16 * mib,
+    /** A thousand laggards that go through the log together are that far apart, and so are the records of one page. */
+    blockCacheBytesMax: 48 * mib,
     /** Indexes of sealed segments are small; those that laggards and tails use stay in memory. */
     indexCacheBytesMax: 64 * mib,
     /** Space that lines leave to the checkpoints and the registry when the disk is full. */

@@ -16,10 +16,10 @@ export type LoopRest = (next: () => void) => void;
 
 /** Timers are no finer. */
 const stepMs = 1;
-const idleShareMin = 2 / 3;
+const idleShareMin = 4 / 5;
 
 /**
- * Between two turns of bulk work the event loop has nothing to do for twice as long as it was busy, with whatever: what
+ * Between two turns of bulk work the event loop has nothing to do for four times as long as it was busy, with whatever: what
  * a turn sets off (reads, answers, garbage) comes to its end first, and lines that are live find the loop idle.
  */
 export function loopRest(options: LoopRestOptions, { clock, idleMs }: LoopRestParts): LoopRest {

@@ -61,7 +61,8 @@ export class QueueBudget {
 
   /**
    * How much a laggard should read at once, when it may have `bytesMax` and sends `batchBytes` at a time: an eighth of
-   * its share, because what waits for long is old by the time it is sent, or a batch, if that is not over half of it. A power of two, so that drains of one app go on asking for the same pages while others turn live.
+   * its share, because what waits for long is old by the time it is sent, or a batch, if that is not over half of it. A
+   * power of two, so that drains of one app go on asking for the same pages while others turn live.
    */
   pageBytes(bytesMax: number, batchBytes: number): number {
     const share = this.#options.queuesBytesMax / Math.max(1, this.#laggards);

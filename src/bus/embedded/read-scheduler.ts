@@ -22,7 +22,7 @@ export interface TaskResult<T> {
 }
 
 /** What is read at a time: a call costs as much as this many bytes. */
-const limits = { blockBytes: 32 * 1024, readBytesMax: 256 * 1024 };
+const limits = { blockBytes: 16 * 1024, readBytesMax: 256 * 1024 };
 /** What a flow may read before it is the turn of the next. */
 const quantumBytes = 64 * 1024;
 /** What is handed out in one turn of the event loop: a batch or two. */

@@ -1,0 +1,17 @@
+import { setFlagsFromString } from 'node:v8';
+
+/**
+ * How V8 collects garbage here. What a line leaves behind is short-lived, and little of the heap is not; what counts is
+ * for how long, and how often, a live line has to wait for a collection. Measured by `npm run bench:laggards`.
+ */
+export function setV8Flags(): void {
+  // Pages of the log live for milliseconds, but for a second or more when many drains begin to catch up. V8 learns
+  // from that to make the arrays of pages where only full collections look, and each keeps all of its page until then.
+  setFlagsFromString('--no-allocation-site-pretenuring');
+  // The event loop waits for the helpers of a young collection, which wait for a core: alone it is done sooner.
+  setFlagsFromString('--no-parallel-scavenge');
+  // Full collections mark beside the event loop, with one helper: more of them leave it and the disk no core.
+  setFlagsFromString('--concurrent-marking-max-worker-num=1');
+  // And they come when there is three times as much as the last one left, whatever V8 thinks of our haste.
+  setFlagsFromString('--heap-growing-percent=200');
+}
