@@ -8,9 +8,10 @@ import { version } from './config/version.ts';
 import { systemClock } from './core/clock.ts';
 import { ConfigError } from './core/errors.ts';
 import { createProcessLogger } from './process-logger.ts';
-import { setV8Flags } from './v8-flags.ts';
+import { makeHelpersGiveWay, setV8Flags } from './v8-flags.ts';
 
 setV8Flags();
+makeHelpersGiveWay();
 
 async function main(args: readonly string[]): Promise<void> {
   const [command = 'start', ...rest] = args;

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 
 /**
@@ -14,4 +16,28 @@ export function setV8Flags(): void {
   setFlagsFromString('--concurrent-marking-max-worker-num=1');
   // And they come when there is three times as much as the last one left, whatever V8 thinks of our haste.
   setFlagsFromString('--heap-growing-percent=200');
+}
+
+/**
+ * V8's helper threads (they mark, sweep and compile) give way to the event loop and to the disk's threads where cores
+ * are few: with all of them alike the loop got a quarter of the only core while they marked. On Linux, where each
+ * thread has a niceness of its own; elsewhere nothing happens.
+ */
+export function makeHelpersGiveWay(): void {
+  for (const thread of threads()) {
+    try {
+      const name = readFileSync(`/proc/self/task/${thread}/comm`, 'latin1').trim();
+      if (name === 'V8Worker') setPriority(Number(thread), constants.priority.PRIORITY_LOW);
+    } catch {
+      // It has ended, or this is not allowed here: nothing is lost but milliseconds.
+    }
+  }
+}
+
+function threads(): readonly string[] {
+  try {
+    return readdirSync('/proc/self/task');
+  } catch {
+    return [];
+  }
 }

@@ -59,6 +59,24 @@ test('the table finds all of many keys after it has grown, also when they meet',
   expect(keys.every((bytes, i) => table.get(bytes) === i + 1)).toBe(true);
 });
 
+test('while the table grows it does what a map does', () => {
+  const table = new KeyTable();
+  const map = new Map<number, number>();
+  let found = 0;
+  for (let i = 1; i <= 6000; i++) {
+    // Every third is one that was there before, with a new number.
+    const id = i % 3 === 0 ? (i * 7919) % i : i;
+    table.set(key(String(id)), i);
+    map.set(id, i);
+    for (const other of [id, (i * 104_729) % i, 6001]) {
+      expect(table.get(key(String(other)))).toBe(map.get(other) ?? 0);
+      if (map.has(other)) found++;
+    }
+    expect(table.size).toBe(map.size);
+  }
+  expect(found).toBeGreaterThan(8000);
+});
+
 test('forgets after the window, and the older half when there are too many', async () => {
   const clock = new FakeClock();
   const repeats = new Repeats({ repeatWindowMs: 120_000, repeatsMax: 100 }, { clock });
