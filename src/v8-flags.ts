@@ -12,22 +12,21 @@ export function setV8Flags(): void {
   setFlagsFromString('--no-allocation-site-pretenuring');
   // The event loop waits for the helpers of a young collection, which wait for a core: alone it is done sooner.
   setFlagsFromString('--no-parallel-scavenge');
-  // Full collections mark beside the event loop, with one helper: more of them leave it and the disk no core.
-  setFlagsFromString('--concurrent-marking-max-worker-num=1');
-  // And they come when there is three times as much as the last one left, whatever V8 thinks of our haste.
+  // A full one comes when there is three times as much as the last one left, whatever V8 thinks of our haste.
   setFlagsFromString('--heap-growing-percent=200');
 }
 
 /**
  * V8's helper threads (they mark, sweep and compile) give way to the event loop and to the disk's threads where cores
- * are few: with all of them alike the loop got a quarter of the only core while they marked. On Linux, where each
- * thread has a niceness of its own; elsewhere nothing happens.
+ * are few: all alike, they leave the loop hardly anything of a single core while they mark. On Linux, where each thread
+ * has a niceness of its own; elsewhere nothing happens.
  */
 export function makeHelpersGiveWay(): void {
   for (const thread of threads()) {
     try {
       const name = readFileSync(`/proc/self/task/${thread}/comm`, 'latin1').trim();
-      if (name === 'V8Worker') setPriority(Number(thread), constants.priority.PRIORITY_LOW);
+      if (name === 'V8Worker')
+        setPriority(Number(thread), constants.priority.PRIORITY_BELOW_NORMAL);
     } catch {
       // It has ended, or this is not allowed here: nothing is lost but milliseconds.
     }

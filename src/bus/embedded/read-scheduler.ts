@@ -87,8 +87,10 @@ export class ReadScheduler {
   fetch(flow: ReadFlow, segment: Segment, extents: readonly Extent[]): Promise<Buffer[]> {
     return new Promise((resolve, reject) => {
       const fetch = new Fetch(segment, extents, { resolve, reject });
-      fetch.takeKept(this.#cache);
-      if (fetch.isDone) return;
+      if (extents.every((extent) => this.#cache.has(segment, extent))) {
+        this.#takeKept(flow, fetch);
+        return;
+      }
       this.#add(flow, fetch);
       this.#startReads();
     });
@@ -108,6 +110,7 @@ export class ReadScheduler {
   }
 
   #startReads(): void {
+    if (this.#isScheduled) return;
     let keptBytes = 0;
     while (this.#reads < this.#options.readsMax && this.#share.waitingBytes < aheadBytesMax) {
       if (keptBytes >= turn.turnBytesMax) return this.#goOnLater();
@@ -115,24 +118,31 @@ export class ReadScheduler {
       if (flow === undefined) return;
       const [job] = this.#jobs.get(flow) ?? [];
       if (!job) return;
+      this.#ring.begin(flow);
       this.#remove(flow, job);
-      if (job.kind === 'fetch') {
-        const bytes = job.takeKept(this.#cache);
-        this.#ring.charge(flow, bytes);
-        keptBytes += bytes;
-        if (job.isDone) continue;
-      }
-      this.#reads++;
-      void this.#start(flow, job).finally(() => {
-        this.#reads--;
-        this.#startReads();
-      });
+      keptBytes += job.kind === 'fetch' ? this.#takeKept(flow, job) : 0;
+      if (job.kind === 'fetch' && job.isDone) this.#ring.end(flow);
+      else this.#startOne(flow, job);
     }
+  }
+
+  #takeKept(flow: ReadFlow, fetch: Fetch): number {
+    const bytes = fetch.takeKept(this.#cache);
+    this.#ring.charge(flow, bytes);
+    return bytes;
+  }
+
+  #startOne(flow: ReadFlow, job: Job): void {
+    this.#reads++;
+    void this.#start(flow, job).finally(() => {
+      this.#reads--;
+      this.#ring.end(flow);
+      this.#startReads();
+    });
   }
 
   /** What the cache has comes without a wait: many that find theirs there must not take one turn of the loop. */
   #goOnLater(): void {
-    if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;

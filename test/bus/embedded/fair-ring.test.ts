@@ -64,3 +64,39 @@ test('what was read while nobody waited is no debt', () => {
   const served = serve(ring, { first: 64, second: 64 }, 100);
   expect(served['first']).toBeGreaterThan(0);
 });
+
+test('a flow keeps its place and its credit while something of it is served', () => {
+  const ring = new FairRing<string>({ quantumBytes: 100 });
+  ring.enter('one');
+  ring.enter('other');
+  const order: string[] = [];
+  for (let turn = 0; turn < 20; turn++) {
+    const flow = ring.next() ?? '';
+    order.push(flow);
+    ring.begin(flow);
+    // The only thing that it waited for; there is more once that is over.
+    ring.leave(flow);
+    ring.charge(flow, 25);
+    ring.enter(flow);
+    ring.end(flow);
+  }
+  expect(order.slice(0, 12).join(' ')).toBe(
+    [...Array(4).fill('one'), ...Array(4).fill('other'), ...Array(4).fill('one')].join(' '),
+  );
+});
+
+test('others have their turn meanwhile, and afterwards nothing of it is left but a debt', () => {
+  const ring = new FairRing<string>({ quantumBytes: 100 });
+  ring.enter('one');
+  ring.enter('other');
+  expect(ring.next()).toBe('one');
+  ring.begin('one');
+  ring.leave('one');
+  ring.charge('one', 25);
+  expect(ring.next()).toBe('other');
+  ring.charge('one', 1000);
+  ring.end('one');
+  ring.enter('one');
+  const { one = 0, other = 0 } = serve(ring, { one: 10, other: 10 }, 200);
+  expect(other - one).toBeGreaterThan(700);
+});

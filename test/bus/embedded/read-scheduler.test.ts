@@ -25,7 +25,8 @@ class GatedFile {
 
   async read(into: Buffer, at: number): Promise<number> {
     this.reads.push({ at, bytes: into.length });
-    if (!this.isOpen) await new Promise<void>((go) => this.#waiting.push(go));
+    if (this.isOpen) await new Promise((resolve) => setImmediate(resolve));
+    else await new Promise<void>((go) => this.#waiting.push(go));
     if (this.failure) throw this.failure;
     return this.#bytes.copy(into, 0, at);
   }
@@ -50,7 +51,9 @@ function segmentOf(bytes: Buffer): { segment: Segment; file: GatedFile } {
 const schedulerOf = (readsMax: number): ReadScheduler =>
   new ReadScheduler({ readsMax, blockCacheBytesMax: 1024 * kib });
 
-const bytes = Buffer.from(Array.from({ length: 4096 * kib }, (_, i) => (i >> 8) & 0xff));
+const bytes = Buffer.from(
+  Array.from({ length: 4096 * kib }, (_, i) => ((i >> 8) + (i >> 14) * 37) & 0xff),
+);
 
 test('so many reads at a time, tasks as well, and never more', async () => {
   const { segment, file } = segmentOf(bytes);
@@ -92,6 +95,26 @@ test('an app that asks for much does not keep one that asks for little waiting',
   for (; !isDone && steps < 60; steps++) await file.step();
   // What is under way and two quanta, of sixty-four reads.
   expect(steps).toBeLessThanOrEqual(6);
+});
+
+test('an app with one reader has its share beside one with many, also where each record is a read', async () => {
+  const { segment, file } = segmentOf(bytes);
+  const scheduler = new ReadScheduler({ readsMax: 2, blockCacheBytesMax: 0 });
+  file.isOpen = true;
+  const scattered = (from: number) =>
+    Array.from({ length: 80 }, (_, i) => ({ fileAt: from + i * 50 * kib, bytes: 800 }));
+  let isDone = false;
+  const greedy = async (from: number): Promise<void> => {
+    while (!isDone) await scheduler.fetch(appId(1), segment, scattered(from));
+  };
+  const others = [1, 2, 3, 4, 5].map((i) => greedy(i * 7 * kib));
+  await settle();
+  const before = file.reads.length;
+  await scheduler.fetch(appId(2), segment, scattered(0));
+  isDone = true;
+  // Eighty are its own; what is under way, and a quantum for each round, come on top of twice that.
+  expect(file.reads.length - before).toBeLessThan(500);
+  await Promise.all(others);
 });
 
 test('readers of one place share one read, and each gets its own bytes', async () => {

@@ -26,7 +26,7 @@ test('does not mistake one record for another', () => {
   const cursor = new FrameCursor();
   cursor.remember(stored(6, '1 x1 y'), 1, 3);
   expect(cursor.seek(record, 1)).toBe(5);
-  cursor.remember(record, 2, 20);
+  cursor.remember(record, 2, 99);
   cursor.forget();
   expect(cursor.seek(record, 2)).toBe(20);
 });
