@@ -5,7 +5,6 @@ import type { Clock } from '../core/clock.ts';
 import type { AppId, DrainId } from '../core/ids.ts';
 import type { Logger } from '../core/logger.ts';
 import type { LoopShare } from '../core/loop-share.ts';
-import type { Position } from '../core/position.ts';
 import { Wakeup } from '../core/wakeup.ts';
 import { BatchQueue, type BatchQueueOptions } from './batch-queue.ts';
 import { BatchSender } from './batch-sender.ts';
@@ -14,7 +13,7 @@ import type { DeliveryPaceOptions } from './delivery-pace.ts';
 import { ConcurrentSender, type ConcurrentSenderOptions } from './concurrent-sender.ts';
 import { DrainAttempts } from './drain-attempts.ts';
 import { stateOf, type DrainCondition } from './drain-condition.ts';
-import type { Drain, FailureReason, StreamEvents } from './drain.ts';
+import type { Drain, StreamEvents } from './drain.ts';
 import type { Books } from './drain-books.ts';
 import { DrainLedger } from './drain-ledger.ts';
 import type { WorkerMetrics } from './drain-metrics.ts';
@@ -22,7 +21,7 @@ import type { WorkerNotices } from './drain-notices.ts';
 import type { Place } from './line-source.ts';
 import type { QueueBudget } from './queue-budget.ts';
 import { DrainTurns } from './drain-turns.ts';
-import { UnconfirmedBatches } from './unconfirmed-batches.ts';
+import { StreamReceipts } from './stream-receipts.ts';
 
 export interface DrainWorkerOptions
   extends BatchQueueOptions, DeliveryPaceOptions, ConcurrentSenderOptions {}
@@ -69,7 +68,7 @@ export class DrainWorker implements Sink {
   readonly #ledger: DrainLedger;
   readonly #attempts: DrainAttempts;
   readonly #queue: BatchQueue;
-  readonly #unconfirmed = new UnconfirmedBatches();
+  readonly #receipts: StreamReceipts;
   readonly #drain: Drain;
   readonly #sender: BatchSender;
   readonly #lanes: ConcurrentSender;
@@ -92,11 +91,10 @@ export class DrainWorker implements Sink {
     const { signal: flush } = this.#flush;
     const attempts = new DrainAttempts(options.id, options, { ...parts, ledger, flush });
     const queue = new BatchQueue(options, { ...parts, released }, books);
-    const { drain, isStream } = parts.makeDrain({
-      confirmed: (position) => this.#confirmed(position),
-      broken: (reason, certificate) => this.#broken(reason, certificate),
-    });
-    const unconfirmed = isStream ? this.#unconfirmed : undefined;
+    const wakeup = this.#wakeup;
+    this.#receipts = new StreamReceipts({ ledger, attempts, queue, wakeup });
+    const { drain, isStream } = parts.makeDrain(this.#receipts);
+    const unconfirmed = isStream ? this.#receipts.batches : undefined;
     const senderParts = { ...parts, drain, unconfirmed, queue, ledger, attempts, flush };
     const sender = new BatchSender(options.id, senderParts);
     const answered = (): void => this.#wakeup.ring();
@@ -199,7 +197,7 @@ export class DrainWorker implements Sink {
   async #fill(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      this.#rewindWhenBroken();
+      this.#receipts.rewindWhenBroken();
       if (this.#lanes.isAnswered) return;
       await this.#attempts.wait(signal);
       await this.#nextTurn();
@@ -216,7 +214,7 @@ export class DrainWorker implements Sink {
 
   #cut(): ShapedCut | undefined {
     // Not while the batch before, which has it, may still arrive.
-    const isTold = this.#unconfirmed.hasOverflow || this.#lanes.hasOverflow;
+    const isTold = this.#receipts.batches.hasOverflow || this.#lanes.hasOverflow;
     return this.#queue.cut(isTold ? undefined : this.#queue.plans.overflowOf(this.books));
   }
 
@@ -230,7 +228,7 @@ export class DrainWorker implements Sink {
     const { hole } = this.#queue;
     if (!hole || this.#isFlushing) return;
     // The lines before it come to their end first.
-    if (!this.#unconfirmed.isEmpty || this.#lanes.isUnderWay) return this.#rest();
+    if (!this.#receipts.batches.isEmpty || this.#lanes.isUnderWay) return this.#rest();
     if (await this.#lanes.passHole(hole)) return;
     this.#queue.passHole();
     await this.#ledger.lost(hole);
@@ -275,31 +273,7 @@ export class DrainWorker implements Sink {
   #startOver(): void {
     const { end } = this.#lanes;
     if (end) this.#queue.restart(end);
-    else this.#queue.resume(this.books, this.#unconfirmed.end ?? this.books.cursor);
-  }
-
-  /** A stream tells how far the receiver is known to have come. */
-  #confirmed(position: Position): void {
-    const confirmed = this.#unconfirmed.confirm(position);
-    if (confirmed.length === 0) return;
-    this.#ledger.confirmed(confirmed);
-    this.#attempts.succeeded();
-    this.#wakeup.ring();
-    void this.#ledger.save();
-  }
-
-  #broken(reason: FailureReason, certificate?: string): void {
-    this.#unconfirmed.broke(reason, certificate);
-    this.#wakeup.ring();
-  }
-
-  /** After a break everything that is not confirmed is read and sent again. */
-  #rewindWhenBroken(): void {
-    const { brokenBy, isEmpty } = this.#unconfirmed;
-    if (brokenBy === undefined) return;
-    if (!isEmpty) this.#attempts.broke(brokenBy);
-    this.#unconfirmed.clear();
-    this.#queue.restart(this.books.cursor);
+    else this.#queue.resume(this.books, this.#receipts.batches.end ?? this.books.cursor);
   }
 }
 
