@@ -39,7 +39,7 @@ type Job = { readonly kind: 'task'; readonly start: () => Promise<number> } | Fe
  * bytes, and what is read on the way is kept for a while for others that are at the same place.
  *
  * ```
- * fetch ─► BlockCache ─► jobs by flow ─► FairRing: whose turn ─► BlockCache, else read ─► copies
+ * fetch, run ─► jobs by flow ─► FairRing: whose turn ─► BlockCache, else a read ─► copies
  * ```
  */
 export class ReadScheduler {
@@ -86,12 +86,7 @@ export class ReadScheduler {
   /** The bytes of each of `extents`, which are in the order of the file; fewer where the file ends. */
   fetch(flow: ReadFlow, segment: Segment, extents: readonly Extent[]): Promise<Buffer[]> {
     return new Promise((resolve, reject) => {
-      const fetch = new Fetch(segment, extents, { resolve, reject });
-      if (extents.every((extent) => this.#cache.has(segment, extent))) {
-        this.#takeKept(flow, fetch);
-        return;
-      }
-      this.#add(flow, fetch);
+      this.#add(flow, new Fetch(segment, extents, { resolve, reject }));
       this.#startReads();
     });
   }
