@@ -30,7 +30,7 @@ export class KeyTable {
   set(key: Buffer, value: number): void {
     if (this.get(key) === 0) this.#size++;
     const [a, b, c, d] = [word(key, 0), word(key, 1), word(key, 2), word(key, 3)];
-    put(this.#words, a, b, c, d, value);
+    this.#words.set([a, b, c, d, value], find(this.#words, a, b, c, d));
     this.#move();
     if (this.#size * 2 * wordsPerSlot > this.#words.length) this.#grow();
   }
@@ -49,9 +49,9 @@ export class KeyTable {
       const value = old[at + 4] ?? 0;
       if (value === 0) continue;
       const [a, b, c, d] = [old[at] ?? 0, old[at + 1] ?? 0, old[at + 2] ?? 0, old[at + 3] ?? 0];
+      const to = find(this.#words, a, b, c, d);
       // A key that was set again since is newer.
-      const isThere = this.#words[find(this.#words, a, b, c, d) + 4] !== 0;
-      if (!isThere) put(this.#words, a, b, c, d, value);
+      if (this.#words[to + 4] === 0) this.#words.set([a, b, c, d, value], to);
     }
     this.#movedWords = end;
     if (end === old.length) this.#old = undefined;
@@ -67,15 +67,6 @@ function find(words: Uint32Array, a: number, b: number, c: number, d: number): n
     if (words[at + 3] !== d || words[at + 2] !== c) continue;
     if (words[at + 1] === b && words[at] === a) return at;
   }
-}
-
-function put(words: Uint32Array, a: number, b: number, c: number, d: number, value: number): void {
-  const at = find(words, a, b, c, d);
-  words[at] = a;
-  words[at + 1] = b;
-  words[at + 2] = c;
-  words[at + 3] = d;
-  words[at + 4] = value;
 }
 
 function word(key: Buffer, index: number): number {
