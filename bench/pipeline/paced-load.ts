@@ -48,6 +48,7 @@ class Sender {
   #waiting: { request: string; dueMs: number } | undefined;
   #next: number;
   #dueMs: number;
+  #isFinished = false;
   #finish = (): void => {};
 
   constructor(stream: LoadStream, i: number) {
@@ -78,7 +79,7 @@ class Sender {
     socket.on('error', () => undefined);
     // As log-shuttle does: the same request again.
     socket.on('close', () => {
-      if (isStopping && !this.#waiting) return;
+      if (this.#isFinished) return;
       retried++;
       this.#connect();
       if (this.#waiting) this.#socket?.write(this.#waiting.request);
@@ -89,6 +90,7 @@ class Sender {
   #schedule(): void {
     const { everyMs, limit, first } = this.#stream;
     if (isStopping || (limit !== undefined && this.#next - first >= limit)) {
+      this.#isFinished = true;
       this.#finish();
       this.#socket?.end();
       return;
