@@ -4,7 +4,7 @@
  * itself, within four minutes.
  */
 import { PlatformClient } from '../../test/support/platform-client.ts';
-import { eventually, type SpillwayProcess } from '../../test/support/spillway-process.ts';
+import { eventually } from '../../test/support/spillway-process.ts';
 import type { BenchChild } from './bench-child.ts';
 import type { LedgerReport } from './ledger-receiver.ts';
 import type { LoadReport, LoadStream } from './paced-load.ts';
@@ -19,7 +19,7 @@ import {
   thousands,
   verdict,
 } from './table.ts';
-import { CommitTimes, rssBytes } from './watch.ts';
+import { CommitTimes, MemoryWatch } from './watch.ts';
 
 const [apps = '200', lines = '4000'] = process.argv.slice(2);
 const lagging = { apps: Number(apps), drainsPerApp: 5, lines: Number(lines), perRequest: 5 };
@@ -105,6 +105,7 @@ async function measure(
   const all = [load, doors.late.child, doors.prompt.child, doors.stream.child];
   const enter = (phase: string) => Promise.all(all.map((one) => one.ask(`phase ${phase}`)));
   const commits = new CommitTimes(spillway);
+  const memory = new MemoryWatch(spillway);
   await wait(opensAtMs - idleMs - performance.now());
   await commits.enter('idle');
   await enter('idle');
@@ -114,10 +115,11 @@ async function measure(
   await wait(opensAtMs - performance.now());
   await enter('catching-up');
   const startedMs = performance.now();
-  const memory = await untilCaughtUp(spillway, doors.late.child);
+  await untilCaughtUp(doors.late.child);
   const seconds = (performance.now() - startedMs) / 1000;
   await enter('');
   await commits.enter(undefined);
+  memory.stop();
   await wait(3000);
   const { sent } = await load.ask<{ sent: number[] }>('stop');
   await settled(doors, sent);
@@ -132,27 +134,13 @@ function stream(
   return { token, lines: pace.perRequest, everyMs: pace.everyMs, first };
 }
 
-/** The most memory meanwhile. */
-async function untilCaughtUp(
-  spillway: SpillwayProcess,
-  late: BenchChild,
-): Promise<{ rssBytes: number; queuedBytes: number }> {
-  const most = { rssBytes: 0, queuedBytes: 0 };
-  let lookedAtMs = performance.now();
+async function untilCaughtUp(late: BenchChild): Promise<void> {
   const haveAllCaughtUp = async (): Promise<boolean> => {
-    most.rssBytes = Math.max(most.rssBytes, await rssBytes(spillway.pid));
-    // No more often than somebody's monitoring would: it checks the books of all drains.
-    if (performance.now() - lookedAtMs > 2500) {
-      lookedAtMs = performance.now();
-      const queuedBytes = await spillway.metric('spillway_drain_queue_bytes');
-      most.queuedBytes = Math.max(most.queuedBytes, queuedBytes);
-    }
     const answer = await late.ask<{ passed: number; lines: number }>(`passed ${lagging.lines}`);
     progress(`${answer.lines} lines, ${answer.passed} drains have caught up`);
     return answer.passed === laggards;
   };
   await eventually('all drains have caught up', haveAllCaughtUp, catchUpMsMax).catch(told);
-  return most;
 }
 
 /** How many lines each kind of door is owed in all, when the load has acknowledged `sent`. */
@@ -182,7 +170,7 @@ async function report(run: {
   load: BenchChild;
   doors: Doors;
   commits: CommitTimes;
-  memory: { rssBytes: number; queuedBytes: number };
+  memory: MemoryWatch;
   seconds: number;
   sent: readonly number[];
 }): Promise<void> {

@@ -1,8 +1,34 @@
 import { readFile } from 'node:fs/promises';
 import type { SpillwayProcess } from '../../test/support/spillway-process.ts';
 
+/** Looks as often as somebody's monitoring would, in every phase: the books of all drains are checked for each look. */
+const lookEveryMs = 10_000;
+
+/** The most memory that was seen. */
+export class MemoryWatch {
+  rssBytes = 0;
+  queuedBytes = 0;
+  readonly #spillway: SpillwayProcess;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(spillway: SpillwayProcess) {
+    this.#spillway = spillway;
+    this.#timer = setInterval(() => void this.#look(), lookEveryMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const queuedBytes = await this.#spillway.metric('spillway_drain_queue_bytes');
+    this.queuedBytes = Math.max(this.queuedBytes, queuedBytes);
+    this.rssBytes = Math.max(this.rssBytes, await rssBytes(this.#spillway.pid));
+  }
+}
+
 /** Resident memory of a process now. */
-export async function rssBytes(pid: number): Promise<number> {
+async function rssBytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'latin1');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }
