@@ -47,7 +47,10 @@ export const requestKeyBytes = 16;
 const version = 1;
 const codecs = { none: 0, gzip: 1, zstd: 2 } as const;
 const fixedBytes = 49;
+const keyAt = 29;
 const noFlags = 0;
+const noBytes = Buffer.alloc(0);
+const noneRejected: RejectedCounts = {};
 
 /** The encoded header; the record's bytes are the header followed by `record.frames` as they are. */
 export function encodeRecordHeader(record: LogRecord): Buffer {
@@ -67,8 +70,8 @@ export function encodeRecordHeader(record: LogRecord): Buffer {
   header.writeUInt16LE(record.parts, 22);
   header.writeUInt32LE(record.frames.length, 24);
   header[28] = rejected.length;
-  header.fill(0, 29, 29 + requestKeyBytes);
-  record.requestKey?.copy(header, 29);
+  header.fill(0, keyAt, keyAt + requestKeyBytes);
+  record.requestKey?.copy(header, keyAt);
   header.writeUInt32LE(header.length, 45);
   let at = fixedBytes;
   for (const reason of rejected) {
@@ -85,46 +88,54 @@ export function encodeRecordHeader(record: LogRecord): Buffer {
 }
 
 /**
- * Reads a record back; `frames` is a view of `bytes` unless it was compressed.
+ * Reads the record back that `bytes` have from `at` to their end; `frames` and `requestKey` are views of them, but for
+ * frames that were compressed.
  * @throws AppError BUS_CORRUPT when the bytes are not a record, FORMAT_TOO_NEW for a later version.
  */
-export function decodeRecord(bytes: Buffer): LogRecord {
-  const head = decodeRecordHeader(bytes);
-  return {
-    ...head.record,
-    frames: inflate(bytes.subarray(head.headerBytes), head.codec, head.framesBytes),
-  };
+export function decodeRecord(bytes: Buffer, at = 0): LogRecord {
+  const frames = bytes.subarray(at + headerBytesOf(bytes, at));
+  return recordOf(bytes, at, inflate(frames, bytes[at + 2] ?? 0, bytes.readUInt32LE(at + 24)));
 }
 
 /** The header alone: enough for the books, the index and the recognition of repeats. */
-export function decodeRecordHeader(bytes: Buffer): {
-  record: Omit<LogRecord, 'frames'>;
-  headerBytes: number;
-  codec: number;
-  framesBytes: number;
-} {
-  if (bytes.length < fixedBytes) throw corrupt('shorter than a record header');
-  if (bytes[0] !== version) throw unknownVersion(bytes[0] ?? 0);
-  const kind = recordKinds[bytes[1] ?? 255];
-  if (!kind) throw corrupt('unknown kind of record');
-  const headerBytes = bytes.readUInt32LE(45);
-  if (headerBytes < fixedBytes || headerBytes > bytes.length)
+export function decodeRecordHeader(bytes: Buffer, at = 0): Omit<LogRecord, 'frames'> {
+  headerBytesOf(bytes, at);
+  return recordOf(bytes, at, noBytes);
+}
+
+function headerBytesOf(bytes: Buffer, at: number): number {
+  if (bytes.length < at + fixedBytes) throw corrupt('shorter than a record header');
+  if (bytes[at] !== version) throw unknownVersion(bytes[at] ?? 0);
+  const headerBytes = bytes.readUInt32LE(at + 45);
+  if (headerBytes < fixedBytes || at + headerBytes > bytes.length)
     throw corrupt('header longer than the record');
-  const rejectedCount = bytes[28] ?? 0;
-  const rejected = decodeRejected(bytes, rejectedCount);
-  const key = bytes.subarray(29, 29 + requestKeyBytes);
-  const record = {
+  return headerBytes;
+}
+
+/** One object for each record, no more: drains that catch up make tens of thousands of them a second. */
+function recordOf(bytes: Buffer, at: number, frames: Buffer): LogRecord {
+  const kind = recordKinds[bytes[at + 1] ?? 255];
+  if (!kind) throw corrupt('unknown kind of record');
+  const rejectedCount = bytes[at + 28] ?? 0;
+  const rejectedAt = at + fixedBytes;
+  return {
     kind,
-    app: appId(bytes.readUIntLE(4, 6)),
-    receivedAtMs: bytes.readUIntLE(10, 6),
-    lines: bytes.readUInt32LE(16),
-    part: bytes.readUInt16LE(20),
-    parts: bytes.readUInt16LE(22),
-    rejected,
-    requestKey: key.some((byte) => byte !== 0) ? Buffer.from(key) : undefined,
-    notice: kind === 'notice' ? decodeNotice(bytes, fixedBytes + rejectedCount * 5) : undefined,
+    app: appId(bytes.readUIntLE(at + 4, 6)),
+    receivedAtMs: bytes.readUIntLE(at + 10, 6),
+    lines: bytes.readUInt32LE(at + 16),
+    part: bytes.readUInt16LE(at + 20),
+    parts: bytes.readUInt16LE(at + 22),
+    rejected: rejectedCount === 0 ? noneRejected : decodeRejected(bytes, rejectedAt, rejectedCount),
+    requestKey: decodeKey(bytes, at + keyAt),
+    notice: kind === 'notice' ? decodeNotice(bytes, rejectedAt + rejectedCount * 5) : undefined,
+    frames,
   };
-  return { record, headerBytes, codec: bytes[2] ?? 0, framesBytes: bytes.readUInt32LE(24) };
+}
+
+function decodeKey(bytes: Buffer, from: number): Buffer | undefined {
+  const end = from + requestKeyBytes;
+  for (let at = from; at < end; at++) if (bytes[at] !== 0) return bytes.subarray(from, end);
+  return undefined;
 }
 
 /** The number of rejected lines, over all reasons. */
@@ -132,11 +143,11 @@ export function rejectedTotal(rejected: RejectedCounts): number {
   return rejectReasons.reduce((sum, reason) => sum + (rejected[reason] ?? 0), 0);
 }
 
-function decodeRejected(bytes: Buffer, count: number): RejectedCounts {
+function decodeRejected(bytes: Buffer, from: number, count: number): RejectedCounts {
   const rejected: Partial<Record<RejectReason, number>> = {};
-  for (let i = 0; i < count; i++) {
-    const reason = rejectReasons[bytes[fixedBytes + i * 5] ?? 255];
-    if (reason) rejected[reason] = bytes.readUInt32LE(fixedBytes + i * 5 + 1);
+  for (let at = from; at < from + count * 5; at += 5) {
+    const reason = rejectReasons[bytes[at] ?? 255];
+    if (reason) rejected[reason] = bytes.readUInt32LE(at + 1);
   }
   return rejected;
 }

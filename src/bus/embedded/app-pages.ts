@@ -2,14 +2,14 @@ import type { AppId } from '../../core/ids.ts';
 import type { Position } from '../../core/position.ts';
 import { decodeRecord } from '../../core/record.ts';
 import type { Bound, Page, StoredRecord } from '../bus.ts';
-import { firstAtOrAfter, seqAfter, seqWithin, type AppRun } from './app-run.ts';
+import { firstAtOrAfter, offsetBefore, seqAfter, seqWithin, type AppRun } from './app-run.ts';
 import type { Extent } from './extent.ts';
 import type { IndexCache } from './index-cache.ts';
 import { ReadPage } from './read-page.ts';
 import type { ReadScheduler } from './read-scheduler.ts';
 import type { ReadablePartition } from './readable-partition.ts';
 import type { Segment } from './segment.ts';
-import { decodeEnvelope, type Envelope } from './segment-format.ts';
+import { decodeEnvelope, recordAt, type Envelope } from './segment-format.ts';
 
 export interface AppPagesParts {
   readonly partition: ReadablePartition;
@@ -109,11 +109,12 @@ export class AppPages {
 
   #decode({ segment, run, start }: Stretch, fetched: readonly Buffer[]): StoredRecord[] {
     const records: StoredRecord[] = [];
-    for (const [n, bytes] of fetched.entries()) {
-      const i = start + n;
-      const record = this.#checked(decodeEnvelope(bytes, 0, segment.salt), run, i);
+    let i = start;
+    for (const bytes of fetched) {
+      const record = this.#checked(decodeEnvelope(bytes, 0, segment.salt), run, i, records.at(-1));
       if (record) records.push(record);
       else this.#parts.onCorrupt(segment.path, run.fileAt(i));
+      i++;
     }
     return records;
   }
@@ -131,15 +132,21 @@ export class AppPages {
     };
   }
 
-  /** The record, when it is the one that the index means. */
-  #checked(envelope: Envelope | undefined, run: AppRun, i: number): StoredRecord | undefined {
+  /** The record, when it is the one that the index means; `before` is what was read before it. */
+  #checked(
+    envelope: Envelope | undefined,
+    run: AppRun,
+    i: number,
+    before: StoredRecord | undefined,
+  ): StoredRecord | undefined {
     if (envelope?.ordinal !== run.offset(i)) return undefined;
     if (envelope.appSeq !== run.firstSeq + run.linesBefore(i)) return undefined;
+    const isNext = before?.position.offset === offsetBefore(run, i);
     return {
-      record: decodeRecord(envelope.record),
+      record: decodeRecord(envelope.checked, recordAt),
       position: this.#partition.position(envelope.ordinal),
       appSeq: envelope.appSeq,
-      previous: this.#partition.previousOf(run, i),
+      previous: isNext ? before.position : this.#partition.previousOf(run, i),
     };
   }
 

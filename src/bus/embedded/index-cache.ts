@@ -3,7 +3,7 @@ import type { Logger } from '../../core/logger.ts';
 import { readAround } from './damaged-media.ts';
 import { indexPath, writeDraft, type Segment } from './segment.ts';
 import type { ReadFlow, ReadScheduler } from './read-scheduler.ts';
-import type { Envelope } from './segment-format.ts';
+import { recordAt, type Envelope } from './segment-format.ts';
 import { scanSegment, type ReadBytes, type ScanResult } from './segment-scan.ts';
 import { IndexBuilder } from './index-builder.ts';
 import { decodeIndexHeader, indexHeaderBytes, type IndexHeader } from './index-format.ts';
@@ -185,7 +185,7 @@ export async function indexSegment(
 ): Promise<{ index: IndexBuilder; scan: ScanResult }> {
   const index = new IndexBuilder(segment.base);
   const learn = (envelope: Envelope, fileAt: number): void => {
-    const { record } = decodeRecordHeader(envelope.record);
+    const record = decodeRecordHeader(envelope.checked, recordAt);
     const before = known?.heads.peek(record.app).previous?.offset ?? -1;
     index.add({
       app: record.app,

@@ -9,6 +9,7 @@ import type { Segment } from './segment.ts';
 import {
   decodeEnvelope,
   envelopedBytesMax,
+  recordAt,
   segmentHeaderBytes,
   type Envelope,
 } from './segment-format.ts';
@@ -98,7 +99,7 @@ export class PartitionWalk {
   }
 
   #stored(envelope: Envelope, index: SegmentIndex): StoredRecord {
-    const record = decodeRecord(envelope.record);
+    const record = decodeRecord(envelope.checked, recordAt);
     const run = index.find(record.app);
     const i = run ? firstAtOrAfter(run, envelope.ordinal) : 0;
     return {

@@ -17,6 +17,10 @@ export interface SegmentHeader {
 
 export const segmentHeaderBytes = 36;
 const envelopeBytes = 28;
+/** The magic and the CRC itself come before it. */
+const checkedAt = 8;
+/** Where the record begins in what the CRC covers. */
+export const recordAt = envelopeBytes - checkedAt;
 /** Frames, the record's header with its longest notice, and the envelope. */
 export const envelopedBytesMax = recordFramesBytesMax + 1024 + envelopeBytes;
 /** No record takes less. */
@@ -74,7 +78,7 @@ export function encodeEnvelope(
   writeUint64(bytes, numbers.ordinal, 12);
   writeUint64(bytes, numbers.appSeq, 20);
   header.copy(bytes, envelopeBytes);
-  const crc = crc32c(bytes.subarray(8), salt);
+  const crc = crc32c(bytes.subarray(checkedAt), salt);
   bytes.writeUInt32LE(record.frames.length > 0 ? crc32c(record.frames, crc) : crc, 4);
   return bytes;
 }
@@ -82,8 +86,8 @@ export function encodeEnvelope(
 export interface Envelope {
   readonly ordinal: number;
   readonly appSeq: number;
-  /** The record's bytes, a view. */
-  readonly record: Buffer;
+  /** What the CRC covers, a view; the record goes from {@link recordAt} to its end. */
+  readonly checked: Buffer;
   /** Bytes in the file, envelope included. */
   readonly bytes: number;
 }
@@ -102,14 +106,10 @@ export function claimedBytes(bytes: Buffer, at: number): number | undefined {
 export function decodeEnvelope(bytes: Buffer, at: number, salt: number): Envelope | undefined {
   const total = claimedBytes(bytes, at);
   if (total === undefined || at + total > bytes.length) return undefined;
-  if (crc32c(bytes.subarray(at + 8, at + total), salt) !== bytes.readUInt32LE(at + 4))
-    return undefined;
-  return {
-    ordinal: readUint64(bytes, at + 12),
-    appSeq: readUint64(bytes, at + 20),
-    record: bytes.subarray(at + envelopeBytes, at + total),
-    bytes: total,
-  };
+  const checked = bytes.subarray(at + checkedAt, at + total);
+  if (crc32c(checked, salt) !== bytes.readUInt32LE(at + 4)) return undefined;
+  const ordinal = readUint64(bytes, at + 12);
+  return { ordinal, appSeq: readUint64(bytes, at + 20), checked, bytes: total };
 }
 
 /** Offsets and line numbers are safe integers; they are stored in eight bytes. */
