@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { Pool, type buildConnector } from 'undici';
+import { Client, type buildConnector } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import type { Batch, Delivery, Drain } from '../drain.ts';
 import { classifySocketError, DialError } from '../egress/dial-failure.ts';
@@ -45,12 +45,12 @@ export class HttpsDrain implements Drain {
   readonly #plan: HttpsDrainPlan;
   readonly #contentType: string;
   readonly #headers: readonly string[];
-  #pool: Pool | undefined;
+  #client: Client | undefined;
   #connection: Connection | undefined;
   #exchanging: HttpExchange | undefined;
-  /** The exchange under way has had its connection: the pool would go on opening others, at once and without end. */
+  /** The exchange under way has had its connection: undici would go on opening others, at once and without end. */
   #hasDialled = false;
-  /** Why it did not come about; the pool may tell that to a request that was given up and not to this one. */
+  /** Why it did not come about; undici may tell that to a request that was given up and not to this one. */
   #dialError: DialError | undefined;
   /** Of the delivery under way: ends a connection that is being opened for it. */
   #dialLimit = new AbortController();
@@ -81,10 +81,10 @@ export class HttpsDrain implements Drain {
   }
 
   async close(): Promise<void> {
-    const pool = this.#pool;
-    this.#pool = undefined;
+    const client = this.#client;
+    this.#client = undefined;
     this.#dialLimit.abort();
-    await pool?.destroy();
+    await client?.destroy();
   }
 
   async #deliver(batch: Batch, limit: AbortSignal): Promise<Delivery> {
@@ -116,6 +116,8 @@ export class HttpsDrain implements Drain {
     else this.#dispatch(batch, exchange);
     const answer = await exchange.answer;
     limit.removeEventListener('abort', abort);
+    // It leads to the request and to its body, which would stay until the next one, however long that takes.
+    this.#exchanging = undefined;
     if (answer.kind === 'answered' && this.#connection) this.#connection.isUsed = true;
     return this.#outcome(answer.kind === 'failed' ? this.#firstError(answer) : answer);
   }
@@ -134,7 +136,7 @@ export class HttpsDrain implements Drain {
   }
 
   #dispatch(batch: Batch, exchange: HttpExchange): void {
-    this.#pool ??= this.#createPool();
+    this.#client ??= this.#createClient();
     const headers = [
       ...this.#headersOf(batch),
       'Logplex-Msg-Count',
@@ -143,7 +145,7 @@ export class HttpsDrain implements Drain {
       batch.id,
     ];
     const { path } = this.#plan.target;
-    this.#pool.dispatch({ method: 'POST', path, headers, body: batch.body }, exchange);
+    this.#client.dispatch({ method: 'POST', path, headers, body: batch.body }, exchange);
   }
 
   /** The same for every batch, but for those that were cut before the owner changed the format. */
@@ -154,11 +156,10 @@ export class HttpsDrain implements Drain {
       : fixedHeaders(this.#plan, { userAgent, contentType });
   }
 
-  #createPool(): Pool {
+  #createClient(): Client {
     const { host, port, tls } = this.#plan.target;
     const authority = host.includes(':') ? `[${host}]` : host;
-    return new Pool(`${tls ? 'https' : 'http'}://${authority}:${port}`, {
-      connections: 1,
+    return new Client(`${tls ? 'https' : 'http'}://${authority}:${port}`, {
       pipelining: 1,
       connect: (_options, callback) => this.#connect(callback),
       // The delivery has one limit for everything.
@@ -172,7 +173,7 @@ export class HttpsDrain implements Drain {
   #connect(callback: buildConnector.Callback): void {
     const { clock, dialer } = this.#parts;
     if (this.#hasDialled) {
-      // Errors of other classes, the pool may take as a reason to try once more.
+      // Errors of other classes, undici may take as a reason to try once more.
       const error = this.#dialError ?? new DialError(classifySocketError(this.#connection?.error));
       return void setImmediate(() => callback(error, null));
     }
@@ -217,8 +218,8 @@ export class HttpsDrain implements Drain {
   #retire(): void {
     const sinceMs = this.#connection?.sinceMs ?? Infinity;
     if (this.#parts.clock.monotonicMs() - sinceMs < this.#options.connectionMsMax) return;
-    void this.#pool?.destroy();
-    this.#pool = undefined;
+    void this.#client?.destroy();
+    this.#client = undefined;
     this.#connection = undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { collectGarbage } from '../../support/collect-garbage.ts';
 import { HttpsReceiver } from '../../support/https-receiver.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { CertificateAuthority, selfSigned, type Credentials } from '../../support/certificates.ts';
@@ -46,6 +47,19 @@ test('a URL without credentials sends none, and a user alone has an empty passwo
     undefined,
     `Basic ${Buffer.from('tok:').toString('base64')}`,
   ]);
+});
+
+test('a body is let go when it was answered for, and not with the next one', async () => {
+  await using receiver = await HttpsReceiver.listen();
+  await using drain = httpsDrain(receiver.url());
+  const deliver = async (): Promise<WeakRef<Buffer>> => {
+    const sent = batch();
+    expect(await drain.deliver(sent, never)).toEqual(delivered);
+    return new WeakRef(sent.body);
+  };
+  const body = await deliver();
+  await collectGarbage();
+  expect(body.deref()).toBeUndefined();
 });
 
 test('with gzip the body is compressed and says so', async () => {
