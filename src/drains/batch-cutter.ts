@@ -1,8 +1,8 @@
 import type { DrainId } from '../core/ids.ts';
-import { nextRecord } from '../core/position.ts';
 import type { StoredRecord } from '../bus/bus.ts';
 import type { OverflowReport } from './drain-books.ts';
-import type { Item, Place } from './line-source.ts';
+import type { Item } from './line-source.ts';
+import { placeIn, type Place } from './place.ts';
 
 /** Puts the bodies of one drain's batches together, one after the other. */
 export interface BatchEncoder {
@@ -54,9 +54,9 @@ export function cutBatch(
   drain: { id: DrainId; overflow: OverflowReport | undefined },
 ): Cut | undefined {
   let from: Place | undefined;
-  let to: Place | undefined;
+  let last: StoredRecord | undefined;
+  let lastStop = 0;
   let lines = 0;
-  let lastLineMs = 0;
   encoder.begin(limits.bytesMax);
   for (const item of items) {
     if (item.kind !== 'record' || encoder.isFull) break;
@@ -71,24 +71,18 @@ export function cutBatch(
     const stop = isOwn ? end : encoder.lines(item.stored, item.fromLine, end);
     lines += stop - item.fromLine;
     if (stop > item.fromLine || stop === item.stored.record.lines) {
-      to = placeIn(item.stored, stop);
-      lastLineMs = item.stored.record.receivedAtMs;
+      last = item.stored;
+      lastStop = stop;
     }
     if (stop < item.stored.record.lines) break;
   }
   // The L10 may leave no room for the first line: then it goes alone.
-  if (drain.overflow) to ??= from;
+  const to = last ? placeIn(last, lastStop) : drain.overflow && from;
   if (!from || !to) return undefined;
   const messages = encoder.messages - (drain.overflow ? 1 : 0);
   const overflow = drain.overflow;
+  const lastLineMs = last?.record.receivedAtMs ?? 0;
   return { from, to, lines, messages, overflow, lastLineMs, body: encoder.finish() };
-}
-
-/** Where the lines of a record from `line` on begin: at its end that is the next record. */
-function placeIn(stored: StoredRecord, line: number): Place {
-  const seq = stored.appSeq + line;
-  if (line >= stored.record.lines) return { position: nextRecord(stored.position), seq };
-  return { position: { ...stored.position, line }, seq };
 }
 
 /** 32 hex digits: drain(8) from-offset(12) from-line(4) lines(8). A function of the range, so that a retry cannot change it. */

@@ -1,7 +1,7 @@
 import type { ShapedCut } from './batch-shape.ts';
 import type { Delivery } from './drain.ts';
 import type { InflightRange } from './drain-books.ts';
-import type { Place } from './line-source.ts';
+import type { Place } from './place.ts';
 
 export type FailedDelivery = Extract<Delivery, { kind: 'retry' | 'hold' }>;
 

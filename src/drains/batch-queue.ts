@@ -6,7 +6,8 @@ import { BatchGathering, type BatchGatheringOptions } from './batch-gathering.ts
 import { BatchPlans, type BatchPlansOptions } from './batch-plans.ts';
 import type { BatchShapes, ShapedCut } from './batch-shape.ts';
 import type { Books, OverflowReport } from './drain-books.ts';
-import { LineSource, type Hole, type LineSourceOptions, type Place } from './line-source.ts';
+import { LineSource, type Hole, type LineSourceOptions } from './line-source.ts';
+import type { Place } from './place.ts';
 import type { QueueBudget } from './queue-budget.ts';
 
 export interface BatchQueueOptions

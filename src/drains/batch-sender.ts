@@ -8,7 +8,7 @@ import type { DrainAttempts } from './drain-attempts.ts';
 import type { DrainLedger } from './drain-ledger.ts';
 import type { WorkerMetrics } from './drain-metrics.ts';
 import type { Batch, Delivery, Drain } from './drain.ts';
-import type { Place } from './line-source.ts';
+import type { Place } from './place.ts';
 import type { UnconfirmedBatches } from './unconfirmed-batches.ts';
 
 export interface BatchSenderParts {

@@ -7,7 +7,8 @@ import type { Books } from './drain-books.ts';
 import type { DrainAttempts } from './drain-attempts.ts';
 import type { DrainLedger } from './drain-ledger.ts';
 import type { Delivery } from './drain.ts';
-import type { Hole, Place } from './line-source.ts';
+import type { Hole } from './line-source.ts';
+import type { Place } from './place.ts';
 
 export interface ConcurrentSenderOptions {
   /** Batches that may be under way at once; from 2 on their order is given up. */

@@ -1,6 +1,6 @@
 import { formatPosition, parsePosition } from '../core/position.ts';
 import type { Entry } from '../bus/bus.ts';
-import type { Place } from './line-source.ts';
+import type { Place } from './place.ts';
 
 /** The five ends that a line can come to at a drain. */
 export const outcomes = ['delivered', 'filtered', 'dropped', 'lost', 'refused'] as const;

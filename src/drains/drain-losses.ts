@@ -1,6 +1,7 @@
 import type { Bound } from '../bus/bus.ts';
 import { account, newBooks, type Books, type OverflowReport } from './drain-books.ts';
-import type { Hole, Place } from './line-source.ts';
+import type { Hole } from './line-source.ts';
+import type { Place } from './place.ts';
 
 /** Lines that are gone before they were sent. */
 export interface Loss {

@@ -18,7 +18,7 @@ import type { Books } from './drain-books.ts';
 import { DrainLedger } from './drain-ledger.ts';
 import type { WorkerMetrics } from './drain-metrics.ts';
 import type { WorkerNotices } from './drain-notices.ts';
-import type { Place } from './line-source.ts';
+import type { Place } from './place.ts';
 import type { QueueBudget } from './queue-budget.ts';
 import { DrainTurns } from './drain-turns.ts';
 import { StreamReceipts } from './stream-receipts.ts';

@@ -1,13 +1,8 @@
 import type { LogBus, Page, StoredRecord } from '../bus/bus.ts';
 import type { AppId } from '../core/ids.ts';
-import { comparePositions, nextRecord, type Position } from '../core/position.ts';
+import { comparePositions } from '../core/position.ts';
+import { placeAfter, placeIn, type Place } from './place.ts';
 import type { QueueBudget, QueueHolder } from './queue-budget.ts';
-
-/** A position with the app's line number at it. */
-export interface Place {
-  readonly position: Position;
-  readonly seq: number;
-}
 
 /** What comes next for a drain, in order. */
 export type Item =
@@ -112,7 +107,7 @@ export class LineSource implements QueueHolder {
       return false;
     }
     if (bytes > 0) this.#push({ kind: 'record', stored, fromLine: 0 });
-    this.#end = afterRecord(stored);
+    this.#end = placeAfter(stored);
     this.#budget.changed(bytes);
     return this.#isLive;
   }
@@ -123,10 +118,7 @@ export class LineSource implements QueueHolder {
     if (first === undefined) {
       this.rewind(this.#end);
     } else if (first.kind === 'record') {
-      this.rewind({
-        position: { ...first.stored.position, line: first.fromLine },
-        seq: first.stored.appSeq + first.fromLine,
-      });
+      this.rewind(placeIn(first.stored, first.fromLine));
     } else {
       this.rewind(first.to);
       this.#push(first);
@@ -221,8 +213,7 @@ export class LineSource implements QueueHolder {
     for (const stored of page.records) {
       const isFirst = stored.position.offset === page.from.position.offset;
       const fromLine = isFirst ? Math.min(page.from.position.line, stored.record.lines) : 0;
-      const position = { ...stored.position, line: fromLine };
-      this.#gap(seq, { position, seq: stored.appSeq + fromLine });
+      if (stored.appSeq + fromLine > seq) this.#gap(seq, placeIn(stored, fromLine));
       if (fromLine < stored.record.lines) this.#push({ kind: 'record', stored, fromLine });
       seq = stored.appSeq + stored.record.lines;
     }
@@ -256,10 +247,6 @@ export class LineSource implements QueueHolder {
     this.#budget.changed(-sizeOf(item.stored));
     this.#lines -= item.stored.record.lines - item.fromLine;
   }
-}
-
-function afterRecord(stored: StoredRecord): Place {
-  return { position: nextRecord(stored.position), seq: stored.appSeq + stored.record.lines };
 }
 
 /** The page is not of the log that was asked for, or that log has fewer lines than were already taken. */

@@ -7,7 +7,7 @@ import { comparePositions, parsePosition, type Position } from '../core/position
 import type { DrainRow } from '../registry/registry.ts';
 import type { Books } from './drain-books.ts';
 import type { DrainWorker } from './drain-worker.ts';
-import type { Place } from './line-source.ts';
+import type { Place } from './place.ts';
 import type { ProbeVerdict } from './probe/drain-probe.ts';
 import { DrainReplay, newRun } from './replay/drain-replay.ts';
 import { recordAtOrAfter } from './replay/ended-log.ts';

@@ -1,7 +1,7 @@
 import { comparePositions, type Position } from '../core/position.ts';
 import type { Cut } from './batch-cutter.ts';
 import type { FailureReason } from './drain.ts';
-import type { Place } from './line-source.ts';
+import type { Place } from './place.ts';
 
 /** What a stream has taken and not confirmed. Its lines are in the log, and nowhere else. */
 export interface UnconfirmedBatch extends Omit<Cut, 'body' | 'from'> {

@@ -1,8 +1,8 @@
 import type { LogBus, Page } from '../../bus/bus.ts';
-import { nextRecord, type Position } from '../../core/position.ts';
+import type { Position } from '../../core/position.ts';
 import type { AppId } from '../../core/ids.ts';
 import type { DrainLog } from '../drain-worker.ts';
-import type { Place } from '../line-source.ts';
+import { placeAfter, type Place } from '../place.ts';
 
 /** The log as if it ended at one place, at the beginning of a record: nothing after it is ever read or announced. */
 export class EndedLog implements DrainLog {
@@ -55,5 +55,5 @@ export async function recordAtOrAfter(
   const { records } = await bus.read(place.position, 1, app);
   const [cut] = records;
   if (cut?.position.offset !== place.position.offset) return place;
-  return { position: nextRecord(cut.position), seq: cut.appSeq + cut.record.lines };
+  return placeAfter(cut);
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Entry } from '../../bus/bus.ts';
 import { formatPosition, parsePosition } from '../../core/position.ts';
 import { decodeBooks, encodeBooks, type Books } from '../drain-books.ts';
-import type { Place } from '../line-source.ts';
+import type { Place } from '../place.ts';
 
 /** One replay, as a checkpoint has it: it goes on after a restart. */
 export interface ReplayRun {
