@@ -8,9 +8,9 @@ export const drainBounds = {
   bodyPoolBytesMax: 16 * mib,
   /**
    * Drains that catch up, all together: what they may send in one turn, and how long they wait at most for the event
-   * loop to have rested after it. Where it never rests, that leaves them 4 MB/s, and more with large batches.
+   * loop to have rested after it. Where it never rests, that leaves them 2.5 MB/s, and more with large batches.
    */
-  catchUp: { turnBytesMax: 32 * kib, restMsMax: 8 },
+  catchUp: { turnBytesMax: 32 * kib, restMsMax: 12 },
   worker: {
     /** Lines waiting in memory for one drain; beyond it the drain lags and reads the log. */
     queueBytesMax: 4 * mib,
